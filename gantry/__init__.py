@@ -1,0 +1,1 @@
+"""Gantry runs a networked PET-CT scanning service."""

@@ -1,0 +1,1 @@
+"""Memory and pages: one thin Django app per context, importing downward only."""

@@ -1,0 +1,1 @@
+"""Decisions. Standard library only; told the time; no input or output."""

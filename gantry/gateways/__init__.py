@@ -1,0 +1,1 @@
+"""Doors: one package per protocol. They call apps and empty the outbox, never the reverse."""

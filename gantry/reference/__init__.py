@@ -1,0 +1,1 @@
+"""Dated facts: tables with a source and a valid-from, read into the domain."""

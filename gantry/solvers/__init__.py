@@ -1,0 +1,1 @@
+"""Search. Every answer is judged by the domain."""
