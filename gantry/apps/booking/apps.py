@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class Booking(AppConfig):
+    name = "gantry.apps.booking"
+    label = "booking"

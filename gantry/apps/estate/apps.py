@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class Estate(AppConfig):
+    name = "gantry.apps.estate"
+    label = "estate"

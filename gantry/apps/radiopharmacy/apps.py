@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class Radiopharmacy(AppConfig):
+    name = "gantry.apps.radiopharmacy"
+    label = "radiopharmacy"

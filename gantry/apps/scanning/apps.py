@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class Scanning(AppConfig):
+    name = "gantry.apps.scanning"
+    label = "scanning"
