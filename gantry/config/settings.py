@@ -99,6 +99,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "gantry.apps.accounts.middleware.ActingMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -196,6 +197,8 @@ MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_UPLOAD_BYTES
 FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_UPLOAD_BYTES
 
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
+
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "Europe/London"
 USE_TZ = True
@@ -223,6 +226,9 @@ MLLP_PORT = int(os.environ.get("GANTRY_MLLP_PORT", "2575"))
 
 # Upward news between rooms: event kind -> dotted paths, called by `append` in the same transaction.
 GANTRY_SUBSCRIBERS: dict[str, list[str]] = {}
+
+# Which function sends the messages of each door. The rooms that queue them never import a gateway.
+GANTRY_DOORS: dict[str, str] = {}
 
 LOGGING = {
     "version": 1,

@@ -24,4 +24,5 @@ def advance[S: StrEnum, E: StrEnum](table: Table[S, E], state: S, event: E) -> S
     try:
         return table[state, event]
     except KeyError:
-        raise IllegalMove(state, event, frozenset(allowed(table, state))) from None
+        options = allowed(table, state)
+        raise IllegalMove(state, event, frozenset[StrEnum](options)) from None

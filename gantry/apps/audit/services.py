@@ -1,0 +1,121 @@
+"""Appending to the one history, and the outbox that follows from it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils.module_loading import import_string
+
+from gantry.apps.audit.models import Event, OutboxMessage
+from gantry.domain.events import Actor, Cause, EventKind
+
+
+class OutsideTransaction(Exception):
+    """An event must be appended in the transaction of the act that it records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message that this event causes. `key` is unique for ever: the same act never queues it twice."""
+
+    door: str
+    key: str
+    body: Mapping[str, Any]
+    endpoint: UUID | None = None
+    organisation: UUID | None = None
+
+
+def append(
+    kind: EventKind,
+    *,
+    subjects: Mapping[str, UUID],
+    happened_at: datetime,
+    recorded_at: datetime,
+    by: Actor,
+    organisation: UUID | None = None,
+    site: UUID | None = None,
+    cause: Cause | None = None,
+    data: Any = None,
+    corrects: UUID | None = None,
+    outbox: Iterable[Outgoing] = (),
+) -> Event:
+    """Write the event, its outbox rows, and tell the rooms above, all in the caller's transaction.
+
+    `subjects` maps a role to an id ({"referral": …, "patient": …}); `data` is a dataclass or a mapping of plain values.
+    Raises OutsideTransaction.
+    """
+    if not connection.in_atomic_block:
+        raise OutsideTransaction(kind)
+    if happened_at.tzinfo is None or recorded_at.tzinfo is None:
+        raise ValueError("an event needs timezone-aware times")
+    event = Event.objects.create(
+        kind=kind.value,
+        happened_at=happened_at,
+        recorded_at=recorded_at,
+        by=by.id,
+        by_name=by.name,
+        organisation=organisation or by.organisation,
+        site=site,
+        subjects=list(dict.fromkeys(subjects.values())),
+        about={role: str(key) for role, key in subjects.items()},
+        cause_code=cause.code.value if cause else "",
+        cause_initiator=cause.initiator.value if cause else "",
+        root_event=cause.root_event if cause else None,
+        cause_note=cause.note if cause else "",
+        data=plain(data),
+        corrects=corrects,
+    )
+    enqueue(event, outbox, now=recorded_at)
+    for path in settings.GANTRY_SUBSCRIBERS.get(kind.value, ()):
+        import_string(path)(event)
+    return event
+
+
+def enqueue(event: Event, outgoing: Iterable[Outgoing], *, now: datetime) -> list[OutboxMessage]:
+    """Queue messages under an event; a key that is there already is left alone. The job starts after the commit."""
+    queued = []
+    for message in outgoing:
+        row, made = OutboxMessage.objects.get_or_create(
+            key=message.key,
+            defaults={
+                "event": event,
+                "door": message.door,
+                "endpoint": message.endpoint,
+                "organisation": message.organisation,
+                "body": plain(message.body),
+                "due_at": now,
+                "created_at": now,
+            },
+        )
+        if made:
+            queued.append(row)
+            transaction.on_commit(lambda key=row.pk: start(key))
+    return queued
+
+
+def start(message: UUID) -> None:
+    """Ask a worker to send one message now; the sweeper finds it if this is lost."""
+    from gantry.apps.audit.jobs import send_message
+
+    send_message.defer(message=str(message))
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, enums, times and ids as JSON can hold them."""
+    if value is None:
+        return {}
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) if v is not None else None for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str | int | float | bool):
+        return value
+    return str(value)

@@ -1,0 +1,208 @@
+"""Supply runs, orders, batches, deliveries, and each dose from the vial to the vein."""
+
+import pghistory
+from django.db import models
+
+from gantry.apps.audit.lifecycles import only_legal_moves
+from gantry.apps.audit.models import Row
+from gantry.apps.booking.models import Appointment
+from gantry.domain.access import Scope
+from gantry.domain.supply import BATCH, DOSE, ORDER, BatchState, DoseState, OrderState
+
+
+def of_site(scope: Scope, field: str = "site") -> models.Q:
+    """Hot-lab rows are seen by the site's employer and by the provider that runs its network."""
+    return models.Q(**{f"{field}__organisation__in": scope.organisations}) | models.Q(
+        **{f"{field}__network__provider__in": scope.organisations}
+    )
+
+
+class SupplyRun(Row):
+    """A supplier's timed delivery to a site: what may be ordered, by when, for how much."""
+
+    supplier = models.ForeignKey("estate.Organisation", on_delete=models.PROTECT, related_name="+")
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="runs")
+    production_site = models.CharField(max_length=80)
+    tracer = models.CharField(max_length=40)
+    due_at = models.DateTimeField()
+    reference_at = models.DateTimeField()
+    cut_off_at = models.DateTimeField()
+    capacity_mbq = models.FloatField()
+    price_pence = models.PositiveIntegerField(default=0)
+    price_pence_per_gbq = models.PositiveIntegerField(default=0)
+    assumed = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["supplier", "site", "tracer", "due_at"], name="run_once")]
+        indexes = [models.Index(fields=["site", "due_at"], name="run_day")]
+
+    def __str__(self) -> str:
+        return f"{self.tracer} {self.due_at:%Y-%m-%d %H:%M}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+@pghistory.track()
+class TracerOrder(Row):
+    run = models.ForeignKey(SupplyRun, on_delete=models.PROTECT, related_name="orders")
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="+")
+    tracer = models.CharField(max_length=40)
+    activity_mbq = models.FloatField()
+    """At the run's reference time."""
+    patients = models.PositiveSmallIntegerField(default=0)
+    state = models.CharField(max_length=12, choices=[(s.value, s.value) for s in OrderState])
+    placed_at = models.DateTimeField(null=True)
+    supplier_reference = models.CharField(max_length=60, blank=True)
+    ended_reason = models.TextField(blank=True)
+
+    class Meta:
+        triggers = [only_legal_moves("order_lifecycle", "state", ORDER)]
+
+    def __str__(self) -> str:
+        return f"{self.tracer} {self.activity_mbq:.0f} MBq {self.state}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+@pghistory.track()
+class Batch(Row):
+    order = models.ForeignKey(TracerOrder, on_delete=models.PROTECT, null=True, related_name="batches")
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="batches")
+    supplier = models.ForeignKey("estate.Organisation", on_delete=models.PROTECT, related_name="+")
+    number = models.CharField(max_length=60)
+    tracer = models.CharField(max_length=40)
+    reference_at = models.DateTimeField()
+    activity_mbq = models.FloatField()
+    """As the supplier states it, at the reference time."""
+    volume_ml = models.FloatField(null=True)
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=20, choices=[(s.value, s.value) for s in BatchState])
+    released_by = models.CharField(max_length=120, blank=True)
+    """The supplier's qualified person."""
+    released_at = models.DateTimeField(null=True)
+    accepted_by = models.CharField(max_length=120, blank=True)
+    accepted_at = models.DateTimeField(null=True)
+    ended_reason = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["supplier", "number", "site"], name="batch_once")]
+        triggers = [only_legal_moves("batch_lifecycle", "state", BATCH)]
+        indexes = [models.Index(fields=["site", "reference_at"], name="batch_day")]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+class TracerDelivery(Row):
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="deliveries")
+    received_at = models.DateTimeField()
+    received_by = models.CharField(max_length=120)
+    packages = models.PositiveSmallIntegerField(default=1)
+    transport_index = models.FloatField(null=True)
+    label = models.CharField(max_length=20, blank=True)
+    measured_mbq = models.FloatField()
+    measured_at = models.DateTimeField()
+    instrument = models.CharField(max_length=60)
+    expected_mbq = models.FloatField()
+    """The stated activity, decayed to the measuring instant."""
+
+    def __str__(self) -> str:
+        return f"{self.measured_mbq:.0f} MBq"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope, "batch__site")
+
+
+class Container(Row):
+    """A vial or a syringe that holds activity and carries a barcode."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="containers")
+    kind = models.CharField(max_length=10)
+    barcode = models.CharField(max_length=40, unique=True)
+    volume_ml = models.FloatField(null=True)
+
+    def __str__(self) -> str:
+        return self.barcode
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope, "batch__site")
+
+
+class Assay(Row):
+    """A measurement of a container: MBq, at an instant, by an instrument, by somebody."""
+
+    container = models.ForeignKey(Container, on_delete=models.PROTECT, related_name="assays")
+    purpose = models.CharField(max_length=12)
+    """receipt, draw, residual, check."""
+    activity_mbq = models.FloatField()
+    at = models.DateTimeField()
+    instrument = models.CharField(max_length=60)
+    by_name = models.CharField(max_length=120)
+    event = models.UUIDField()
+
+    class Meta:
+        indexes = [models.Index(fields=["container", "at"], name="assay_when")]
+
+    def __str__(self) -> str:
+        return f"{self.activity_mbq:.1f} MBq"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope, "container__batch__site")
+
+
+@pghistory.track()
+class Dose(Row):
+    """Activity drawn for a person. Never goes back into a vial."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="doses")
+    container = models.OneToOneField(Container, on_delete=models.PROTECT, related_name="dose")
+    appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, null=True, related_name="doses")
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="+")
+    tracer = models.CharField(max_length=40)
+    drawn_mbq = models.FloatField()
+    drawn_at = models.DateTimeField()
+    volume_ml = models.FloatField(null=True)
+    state = models.CharField(max_length=24, choices=[(s.value, s.value) for s in DoseState])
+    injected_at = models.DateTimeField(null=True)
+    residual_mbq = models.FloatField(null=True)
+    residual_at = models.DateTimeField(null=True)
+    net_mbq = models.FloatField(null=True)
+    """Net administered activity at the injection time."""
+    ended_reason = models.TextField(blank=True)
+
+    class Meta:
+        triggers = [only_legal_moves("dose_lifecycle", "state", DOSE)]
+
+    def __str__(self) -> str:
+        return f"{self.tracer} {self.drawn_mbq:.0f} MBq {self.state}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+class WasteItem(Row):
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="waste")
+    dose = models.ForeignKey(Dose, on_delete=models.PROTECT, null=True, related_name="waste")
+    activity_mbq = models.FloatField()
+    at = models.DateTimeField()
+    cause_code = models.CharField(max_length=40)
+    event = models.UUIDField()
+
+    def __str__(self) -> str:
+        return f"{self.activity_mbq:.0f} MBq {self.cause_code}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope, "batch__site")
