@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -216,13 +217,14 @@ class Cluster(Server):
         # A server that inherits a pipe would hold it open for ever, so what is said goes to a file.
         with tempfile.TemporaryFile("w+") as output:
             done = subprocess.run(
-                [self.binaries / program, *arguments],
+                [str(self.binaries / program), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
                 env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
                 check=False,
+                start_new_session=True,  # Ctrl-C is for whoever started us to act on, in its own order
                 **_as(self.account),
             )
             output.seek(0)
@@ -262,12 +264,13 @@ def _account() -> pwd.struct_passwd | None:
     raise PostgresUnavailable("root may not run PostgreSQL and there is neither a postgres nor a nobody account")
 
 
-def _as(account: pwd.struct_passwd | None) -> dict[str, object]:
+def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
 
 
 def _can(account: pwd.struct_passwd | None, flag: str, path: Path) -> bool:
-    return subprocess.run(["test", flag, path], cwd="/", check=False, **_as(account)).returncode == 0
+    done = subprocess.run(["test", flag, str(path)], cwd="/", check=False, **_as(account))
+    return done.returncode == 0
 
 
 def _reachable(home: Path, account: pwd.struct_passwd | None) -> Path:
