@@ -1,9 +1,11 @@
 """Decides what OBX segments of an order answer: measured facts by LOINC or SNOMED CT, data set items by our own codes."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, tzinfo
+
+from gantry.domain.referral.data_set import ITEM
+from gantry.domain.referral.items import Kind
 
 from .message import Segment
 from .refusals import Fault, Refusal, gap
@@ -40,7 +42,7 @@ class Observed:
     egfr_date: date | None = None
     pregnancy_status: str = ""
     items: tuple[tuple[str, object, str], ...] = ()
-    """Data set items answered by name: name, typed value, location."""
+    """Data set items answered by name: name, value, location."""
 
 
 NOTHING_OBSERVED = Observed()
@@ -101,31 +103,38 @@ def read_pregnancy(obx: Segment, found: dict[str, object], findings: list[Refusa
 
 
 def read_item(obx: Segment, items: list[tuple[str, object, str]], findings: list[Refusal], zone: tzinfo) -> None:
-    """One data set item under its own name; several repetitions make a tuple, NONE an empty one."""
-    name = obx.component(3, 1)
-    if not re.fullmatch(r"[a-z][a-z0-9_]{1,60}", name):
-        findings.append(
-            gap(obx.location(3), f"OBX-3.1 is not a name of the data set ({ITEM_SYSTEM})", Fault.TABLE_VALUE_NOT_FOUND)
-        )
+    """One data set item under its own name. Repetitions are several values, rows have a component per column.
+
+    Choices are left as text: which there are is for the data set to say, and it reads every door's text alike.
+    """
+    item = ITEM.get(obx.component(3, 1))
+    if item is None or item.kind is Kind.DERIVED or item.filled_here:
+        text = f"OBX-3.1 is not an item of the data set ({ITEM_SYSTEM})"
+        findings.append(gap(obx.location(3), text, Fault.TABLE_VALUE_NOT_FOUND))
         return
-    kind = obx.component(2).upper()
     values: list[object] = []
     for place, rep in enumerate(obx.repetitions(5), start=1):
-        value = typed(kind, obx.plain(rep) if kind in ("ST", "TX", "FT") else obx.part(rep, 1), zone)
-        if value is None:
-            findings.append(
-                gap(obx.location(5, place), f"OBX-5 is not of the type {kind or 'of OBX-2'}", Fault.DATA_TYPE)
-            )
+        if item.kind is Kind.ROWS and obx.plain(rep).lower() not in ("", "none"):
+            columns = enumerate(item.columns, start=1)
+            values.append({column.name: obx.part(rep, part) for part, column in columns if obx.part(rep, part)})
+            continue
+        value = typed(obx.component(2).upper(), obx.part(rep, 1), zone)
+        if value is None and obx.part(rep, 1):
+            text = f"OBX-5 is not of the type {obx.component(2)[:3]} that OBX-2 gives"
+            findings.append(gap(obx.location(5, place), text, Fault.DATA_TYPE))
             return
         values.append(value)
-    if not values:
-        return
-    value = () if values == ["NONE"] else values[0] if len(values) == 1 else tuple(values)
-    items.append((name, value, obx.location(5)))
+    if item.kind in (Kind.ROWS, Kind.CHOICES, Kind.CODES):
+        said_none = all(str(value).lower() in ("none", "") for value in values)
+        items.append((item.name, "none" if said_none else tuple(values), obx.location(5)))
+    elif item.kind is Kind.LONG_TEXT:
+        items.append((item.name, "\n".join(obx.plain(rep) for rep in obx.repetitions(5)), obx.location(5)))
+    elif values and values[0] is not None:
+        items.append((item.name, values[0], obx.location(5)))
 
 
 def typed(kind: str, text: str, zone: tzinfo) -> object:
-    """OBX-2 says how OBX-5 is read; None when it cannot be."""
+    """OBX-2 says how numbers and times are written in OBX-5; everything else stays text. None: not of that type."""
     match kind:
         case "NM":
             return read_number(text)
@@ -133,7 +142,5 @@ def typed(kind: str, text: str, zone: tzinfo) -> object:
             return read_date(text)
         case "TS" | "DTM":
             return read_time(text, zone)
-        case "ID" | "IS" if text.upper() in ("Y", "N"):
-            return text.upper() == "Y"
         case _:
             return text or None

@@ -218,6 +218,7 @@ def read_one(
     observed, unread = read_observations((s for s in (*before, *group) if s.name == "OBX"), zone)
     findings.extend(unread if wanted else ())
     pv1 = next((segment for segment in before if segment.name == "PV1"), None)
+    diagnoses = read_diagnoses(before, group)
     header = message.header
     order = Order(
         message_control_id=message.control_id,
@@ -246,8 +247,8 @@ def read_one(
         not_before=timing.not_before,
         wanted_by=timing.wanted_by,
         priority=timing.priority,
-        clinical_question=clinical_question(obr, group),
-        diagnoses=read_diagnoses(before, group),
+        clinical_question=clinical_question(obr, group, diagnoses),
+        diagnoses=diagnoses,
         observed=observed,
         hazards=(obr.component(12, 2) or obr.component(12)) if obr else "",
         mobility=MOBILITY.get(obr.component(30).upper(), "") if obr else "",
@@ -359,8 +360,8 @@ def consultant(pv1: Segment | None) -> Clinician:
     return next((found for number in (7, 9, 8) if (found := read_clinician(pv1, number))), NOBODY)
 
 
-def clinical_question(obr: Segment | None, group: Sequence[Segment]) -> str:
-    """OBR-31 and OBR-13, then the notes, each once: the vetter and the reporter read all of it."""
+def clinical_question(obr: Segment | None, group: Sequence[Segment], diagnoses: Sequence[Diagnosis]) -> str:
+    """OBR-31 and OBR-13, the notes, the diagnoses, each once: the vetter and the reporter read all of it."""
     words: dict[str, None] = {}
     if obr:
         for rep in obr.repetitions(31):
@@ -370,6 +371,7 @@ def clinical_question(obr: Segment | None, group: Sequence[Segment]) -> str:
         if note.name == "NTE":
             for rep in note.repetitions(3):
                 words[note.plain(rep)] = None
+    words |= {f"Diagnosis: {diagnosis.coded.words}": None for diagnosis in diagnoses}
     return "\n".join(line for line in words if line)
 
 

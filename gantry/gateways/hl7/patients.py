@@ -28,6 +28,18 @@ STATED_GENDER = {
 """Table 0001 and the NHS codes that PID-8 carries in this country, to the NHS code. O and N have no equal."""
 
 
+NO_KNOWN_ALLERGY = frozenset({"716186003", "NKA", "NKDA", "NIL", "NONE", "NO KNOWN ALLERGIES", "NO KNOWN ALLERGY"})
+ALLERGY_WORDS = (("contrast", "contrast"), ("iodi", "contrast"), ("latex", "latex"), ("plaster", "plaster"))
+
+
+@dataclass(frozen=True, slots=True)
+class Allergy:
+    """AL1. `kind` is the data set's word: none, contrast, plaster, drugs, latex, other."""
+
+    kind: str
+    what: str
+
+
 @dataclass(frozen=True, slots=True)
 class PatientIdentifier:
     value: str
@@ -58,7 +70,8 @@ class PatientFacts:
     email: str = ""
     gp_practice_ods: str = ""
     next_of_kin: str = ""
-    allergies: tuple[str, ...] = ()
+    next_of_kin_phone: str = ""
+    allergies: tuple[Allergy, ...] = ()
     died: bool = False
 
 
@@ -90,6 +103,7 @@ def read_patient(message: Message) -> tuple[PatientFacts, tuple[Refusal, ...]]:
         refusals.append(gap("PID^1^30^1", "PID-29 or PID-30 says that the patient has died", Fault.DATA_TYPE))
     address, postcode = read_address(pid)
     phones, email = read_telecom(pid)
+    kin, kin_phone = next_of_kin(message)
     facts = PatientFacts(
         nhs_number=nhs_number,
         nhs_number_status=nhs_status(pid, nhs_number),
@@ -108,7 +122,8 @@ def read_patient(message: Message) -> tuple[PatientFacts, tuple[Refusal, ...]]:
         phones=phones,
         email=email,
         gp_practice_ods=gp_practice(message),
-        next_of_kin=next_of_kin(message),
+        next_of_kin=kin,
+        next_of_kin_phone=kin_phone,
         allergies=allergies(message),
         died=died,
     )
@@ -224,21 +239,29 @@ def gp_practice(message: Message) -> str:
     return ""
 
 
-def next_of_kin(message: Message) -> str:
+def next_of_kin(message: Message) -> tuple[str, str]:
+    """Name with relation, and telephone, of the first NK1."""
     nk1 = message.first("NK1")
     if nk1 is None:
-        return ""
+        return "", ""
     name = " ".join(part for part in (nk1.component(2, 2), nk1.component(2, 1)) if part)
     relation = nk1.component(3, 2) or nk1.component(3, 1)
-    return ", ".join(part for part in (name, relation, nk1.component(5) or nk1.component(5, 12)) if part)
+    return ", ".join(part for part in (name, relation) if part), nk1.component(5) or nk1.component(5, 12)
 
 
-def allergies(message: Message) -> tuple[str, ...]:
+def allergies(message: Message) -> tuple[Allergy, ...]:
     """AL1-3 in words, with the reaction where it is told; each once."""
-    found: dict[str, None] = {}
+    found: dict[Allergy, None] = {}
     for al1 in message.all("AL1"):
-        what = al1.component(3, 2) or al1.component(3, 1)
+        code, words = al1.component(3, 1), al1.component(3, 2)
+        what = words or code
+        if not what:
+            continue
+        if {code.upper(), words.upper()} & NO_KNOWN_ALLERGY:
+            found[Allergy("none", "")] = None
+            continue
         reaction = ", ".join(part for rep in al1.repetitions(5) if (part := al1.part(rep, 1)))
-        if what:
-            found[f"{what} ({reaction})" if reaction else what] = None
+        kind = next((kind for word, kind in ALLERGY_WORDS if word in what.lower()), "")
+        kind = kind or ("drugs" if al1.component(2).upper() == "DA" else "other")
+        found[Allergy(kind, f"{what} ({reaction})" if reaction else what)] = None
     return tuple(found)
