@@ -156,9 +156,8 @@ def ods_kind(text: str) -> OdsKind:
 
 
 def looks_like_gp_practice(text: str) -> bool:
-    """One letter and five digits, or one of the default codes for "no practice"."""
-    code = clean_ods(text)
-    return ods_kind(code) is OdsKind.GP_PRACTICE or code in {"V81997", "V81998", "V81999"}
+    """One letter and five digits, as practices have."""
+    return ods_kind(text) is OdsKind.GP_PRACTICE
 
 
 ACCESSION_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

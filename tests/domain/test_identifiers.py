@@ -128,9 +128,9 @@ def test_ods_shapes(code, kind):
     assert ods_kind(code) is kind
 
 
-def test_a_practice_and_the_codes_for_no_practice():
-    assert looks_like_gp_practice("A81001")
-    assert looks_like_gp_practice("v81997")
+def test_a_practice_by_its_shape():
+    assert looks_like_gp_practice("a81001")
+    assert not looks_like_gp_practice("V81997")
     assert not looks_like_gp_practice("RH8")
     assert not valid_ods("R!8")
 
