@@ -1,0 +1,349 @@
+"""Decides how quickly an association answers: pynetdicom's state machine, woken by the socket instead of by polling.
+
+pynetdicom 3 sleeps a millisecond between looks at its socket and its queues and never sets TCP_NODELAY, so that each
+exchange costs several milliseconds (up to 95 where Nagle meets delayed acknowledgement). Negotiation, release and
+abort stay as they are; only waiting, and the reading and writing of P-DATA, are done here.
+"""
+
+from __future__ import annotations
+
+import queue
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pynetdicom import _config, evt
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.transport import AddressInformation, AssociationServer, AssociationSocket, RequestHandler
+
+# pynetdicom's own log lines would print data sets at debug level, and they cost time on every message.
+_config.LOG_HANDLER_LEVEL = "none"
+
+LOOK_ROUND_S = 0.05
+"""How long anything waits before it looks whether it is being stopped."""
+
+P_DATA_TF = 0x04
+ASSOCIATE_LIMIT_BYTES = 1 << 20
+COMMAND_LIMIT_BYTES = 1 << 16
+SENDING = "Sta6"
+"""The state of PS3.8 table 9-10 in which data may pass."""
+
+
+class WakingQueue(queue.Queue[Any]):
+    """A queue that tells whoever sleeps on `woken` that something came."""
+
+    def __init__(self, woken: threading.Event) -> None:
+        super().__init__()
+        self._woken = woken
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        self._woken.set()
+
+
+class PromptSocket(AssociationSocket):
+    """The association's socket: whole buffers in, one writer at a time out."""
+
+    def __init__(self, assoc: Association, client_socket: socket.socket) -> None:
+        super().__init__(assoc, client_socket=client_socket)
+        self._writing = threading.Lock()
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        buffer = bytearray(nr_bytes)
+        view, got = memoryview(buffer), 0
+        connection = self.socket
+        while connection is not None and got < nr_bytes:
+            count = connection.recv_into(view[got:])
+            if not count:
+                break
+            got += count
+        view.release()
+        del buffer[got:]
+        return buffer
+
+    def send(self, bytestream: bytes) -> None:
+        connection = self.socket
+        if connection is None:
+            return
+        try:
+            with self._writing:
+                connection.sendall(bytestream)
+        except OSError:
+            self.event_queue.put("Evt17")
+
+
+class PromptReactor(DULServiceProvider):
+    """The upper layer, asleep on its socket until there is something to read or to send."""
+
+    def __init__(self, assoc: Association) -> None:
+        super().__init__(assoc)
+        self.daemon = True
+        self._run_loop_delay = 0
+        self._ear, self._mouth = socket.socketpair()
+        self._ear.setblocking(False)
+        self._mouth.setblocking(False)
+
+    def run_reactor(self) -> None:
+        try:
+            super().run_reactor()
+        finally:
+            self._ear.close()
+            self._mouth.close()
+
+    def kill_dul(self) -> None:
+        super().kill_dul()
+        self._wake()
+
+    def send_pdu(self, primitive: Any) -> None:
+        if isinstance(primitive, P_DATA) and self.state_machine.current_state == SENDING and self.socket is not None:
+            self.socket.send(encode_p_data(primitive))
+            return
+        super().send_pdu(primitive)
+        self._wake()
+
+    def _wake(self) -> None:
+        try:
+            self._mouth.send(b"\0")
+        except OSError:
+            pass  # full: it is awake already; closed: it has ended
+
+    def _is_transport_event(self) -> bool:
+        if not self.event_queue.empty():
+            return False
+        connection = self.socket.socket if self.socket is not None else None
+        if connection is None:
+            time.sleep(0.001)
+        elif self.socket is not None and not self.socket.ready:
+            self._sleep(connection)
+        return super()._is_transport_event()
+
+    def _sleep(self, connection: socket.socket) -> None:
+        try:
+            ready, _, _ = select.select([connection, self._ear], [], [], LOOK_ROUND_S)
+            if self._ear in ready:
+                self._ear.recv(4096)
+        except (OSError, ValueError):
+            time.sleep(0.001)
+
+    def _read_pdu_data(self) -> None:
+        connection = self.socket
+        if connection is None:
+            return
+        try:
+            kind, length = struct.unpack(">BxL", connection.recv(6))
+        except (OSError, struct.error):
+            self.event_queue.put("Evt17")
+            return
+        if not self._plausible(kind, length):
+            self.event_queue.put("Evt19")
+            return
+        try:
+            body = connection.recv(length)
+        except OSError:
+            body = bytearray()
+        if len(body) != length:
+            self.event_queue.put("Evt17")
+            return
+        if kind == P_DATA_TF and self.state_machine.current_state == SENDING:
+            self._take_data(body)
+            return
+        try:
+            pdu, event = self._decode_pdu(bytearray(struct.pack(">BxL", kind, length)) + body)
+        except Exception:
+            self.event_queue.put("Evt19")
+            return
+        self._recv_pdu.put(pdu)
+        self.event_queue.put(event)
+
+    def _plausible(self, kind: int, length: int) -> bool:
+        """A PDU we know, no longer than we said we would take: nothing is allocated on a stranger's word."""
+        if kind not in range(1, 8):
+            return False
+        announced = self.assoc.acceptor.maximum_length or ASSOCIATE_LIMIT_BYTES
+        return length <= max(announced + 6 if kind == P_DATA_TF else 0, ASSOCIATE_LIMIT_BYTES)
+
+    def _take_data(self, body: bytearray) -> None:
+        values = split_values(memoryview(body))
+        if values is None:
+            self.event_queue.put("Evt19")
+            return
+        primitive = P_DATA()
+        primitive.presentation_data_value_list.extend(values)
+        dimse: Any = self.assoc.dimse
+        try:
+            dimse.receive_primitive(primitive)
+        except Exception:
+            # A command set that cannot be read, or a context that was never agreed.
+            self.event_queue.put("Evt19")
+            return
+        message = dimse.message
+        limit: int = getattr(self.assoc, "limit_bytes", 0)
+        if message is not None and (
+            message.encoded_command_set.tell() > COMMAND_LIMIT_BYTES or (limit and message.data_set.tell() > limit)
+        ):
+            dimse.message = None
+            self.event_queue.put("Evt19")
+
+
+def split_values(body: memoryview) -> list[tuple[int, Any]] | None:
+    """The presentation data values of a P-DATA-TF (PS3.8 9.3.5), or None where their lengths do not add up."""
+    values: list[tuple[int, Any]] = []
+    at = 0
+    while at < len(body):
+        if len(body) - at < 6:
+            return None
+        length = int.from_bytes(body[at : at + 4], "big")
+        if length < 2 or at + 4 + length > len(body):
+            return None
+        values.append((body[at + 4], body[at + 5 : at + 4 + length]))
+        at += 4 + length
+    return values
+
+
+def encode_p_data(primitive: P_DATA) -> bytes:
+    parts = []
+    for context_id, value in primitive.presentation_data_value_list:
+        parts.append(struct.pack(">LB", len(value) + 1, context_id) + value)
+    body = b"".join(parts)
+    return struct.pack(">BxL", P_DATA_TF, len(body)) + body
+
+
+class PromptAssociation(Association):
+    """An accepted association whose service thread sleeps until a message, a release or an abort comes."""
+
+    def __init__(self, ae: Any, limit_bytes: int) -> None:
+        super().__init__(ae, "acceptor")
+        self.limit_bytes = limit_bytes
+        self.afterwards: list[Callable[[], None]] = []
+        """Begun in a thread of its own once the answer to the request in hand has been sent."""
+        self._woken = threading.Event()
+        self.dul = PromptReactor(self)
+        self.dul.to_user_queue = WakingQueue(self._woken)
+        self.dimse.msg_queue = WakingQueue(self._woken)
+        self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
+
+    def _run_reactor(self) -> None:
+        self._is_paused = False
+        while not self._kill:
+            self._is_paused = True
+            self._woken.wait(LOOK_ROUND_S)
+            self._woken.clear()
+            self._reactor_checkpoint.wait()
+            self._is_paused = False
+            context_id, message = self.dimse.get_msg(block=False)
+            if message is not None and context_id is not None:
+                self._serve_request(message, context_id)
+                while self.afterwards:
+                    threading.Thread(target=self.afterwards.pop(0), daemon=True).start()
+                self._woken.set()
+            elif self._ended():
+                self.kill()
+
+    def _ended(self) -> bool:
+        if self.is_established and self.acse.is_release_requested():
+            self.acse.send_release(is_response=True)
+            self.is_released, self.is_established = True, False
+            evt.trigger(self, evt.EVT_RELEASED, {})
+            return True
+        if self.acse.is_aborted():
+            self.dul.receive_pdu(wait=False)
+            self.is_aborted, self.is_established = True, False
+            evt.trigger(self, evt.EVT_ABORTED, {})
+            return True
+        if self.dul.idle_timer_expired():
+            self.abort()
+            return True
+        return not self.dul.is_alive()
+
+
+class PromptRequest(RequestHandler):
+    """Makes the association of a connection that has come in."""
+
+    server: PromptServer
+
+    def _create_association(self) -> Association:
+        server = self.server
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A peer that stops in the middle of a PDU, or stops reading, holds its threads no longer than this.
+        self.request.settimeout(server.ae.network_timeout)
+        assoc = PromptAssociation(server.ae, server.limit_bytes)
+        assoc._server = server
+        assoc.name = f"AcceptorThread@{self.client_address[0]}:{self.client_address[1]}"
+        assoc.set_socket(PromptSocket(assoc, self.request))
+        assoc.acceptor.maximum_length = server.ae.maximum_pdu_size
+        assoc.acceptor.ae_title = server.ae_title
+        assoc.acceptor.address_info = self.local
+        assoc.acceptor.implementation_class_uid = server.ae.implementation_class_uid
+        assoc.acceptor.implementation_version_name = server.ae.implementation_version_name
+        assoc.acceptor.supported_contexts = server.fresh_contexts()
+        assoc.requestor.address_info = AddressInformation.from_tuple(self.client_address)
+        handlers: dict[Any, Any] = server._handlers
+        for event, bound in handlers.items():
+            if isinstance(event, evt.InterventionEvent):
+                assoc.bind(event, *bound)
+            else:
+                for handler, arguments in bound:
+                    assoc.bind(event, handler, arguments)
+        return assoc
+
+
+class PromptServer(AssociationServer):
+    """Accepts connections, or takes them from a `channel` over which another process hands them in."""
+
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        ae: Any,
+        address: tuple[str, int],
+        handlers: list[Any],
+        *,
+        limit_bytes: int,
+        channel: socket.socket | None = None,
+    ) -> None:
+        self.limit_bytes = limit_bytes
+        self._channel = channel
+        super().__init__(
+            ae, address, ae.ae_title, ae.supported_contexts, evt_handlers=handlers, request_handler=PromptRequest
+        )
+        ae._servers.append(self)
+
+    def fresh_contexts(self) -> list[Any]:
+        """Contexts an association may mark as its own; cheaper than a deep copy of two hundred."""
+        copies = []
+        for context in self.contexts:
+            copy = context.__class__.__new__(context.__class__)
+            copy.__dict__.update(context.__dict__)
+            copies.append(copy)
+        return copies
+
+    def server_bind(self) -> None:
+        if self._channel is None:
+            super().server_bind()
+        else:
+            if self.socket is not None:
+                self.socket.close()
+            self.socket = self._channel
+
+    def server_activate(self) -> None:
+        if self._channel is None:
+            super().server_activate()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        if self._channel is None:
+            return super().get_request()
+        message, handed, _, _ = socket.recv_fds(self._channel, 256, 1)
+        if not handed:
+            raise OSError("nothing was handed over")
+        connection = socket.socket(fileno=handed[0])
+        host, _, port = message.decode().rpartition(" ")
+        return connection, (host, int(port))
+
+    def service_actions(self) -> None:
+        """Nothing: the base class forces a garbage collection here."""
