@@ -65,7 +65,7 @@ def requires(*needed: Verb) -> Callable[[View], View]:
                 return redirect_to_login(request.get_full_path())
             if not any(acting.may(verb) for verb in needed):
                 reason = why_not_allowed(acting.grants, needed[0], request.now.date())
-                return render(request, "403.html", {"reason": reason}, status=403)
+                return render(request, "ui/403.html", {"reason": reason}, status=403)
             return view(request, *args, **kwargs)
 
         guarded.verbs = frozenset(needed)

@@ -1,11 +1,13 @@
 """Jobs on PostgreSQL: send one message, and sweep for what was missed."""
 
+from contextlib import suppress
 from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from procrastinate.contrib.django import app
+from procrastinate.exceptions import AlreadyEnqueued
 
 from gantry.apps.audit.models import OutboxMessage
 
@@ -25,4 +27,6 @@ def sweep_outbox(timestamp: int) -> None:
     for key in OutboxMessage.objects.filter(
         state__in=["queued", "failed", "sent"], due_at__lte=timezone.now()
     ).values_list("pk", flat=True)[:500]:
-        send_message.configure(queueing_lock=f"send:{key}").defer(message=str(key))
+        # A message whose job still waits in the queue needs no second one.
+        with suppress(AlreadyEnqueued):
+            send_message.configure(queueing_lock=f"send:{key}").defer(message=str(key))

@@ -119,3 +119,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, str | int | float | bool):
         return value
     return str(value)
+
+
+class Stale(Exception):
+    """Somebody else changed the row first; `last` is the newest event about it, so a page can say who and what."""
+
+    def __init__(self, subject: UUID) -> None:
+        self.subject = subject
+        self.last = Event.objects.filter(subjects__contains=[subject]).order_by("-recorded_at", "-pk").first()
+        super().__init__(f"{subject} has changed")
+
+
+def history(subject: UUID) -> list[Event]:
+    """Everything that happened to one subject, in the order it happened."""
+    return list(Event.objects.filter(subjects__contains=[subject]).order_by("happened_at", "recorded_at", "pk"))

@@ -10,105 +10,172 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('at', models.DateTimeField()),
-                ('phase', models.CharField(max_length=20)),
-                ('ok', models.BooleanField()),
-                ('detail', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("phase", models.CharField(max_length=20)),
+                ("ok", models.BooleanField()),
+                ("detail", models.TextField(blank=True)),
             ],
         ),
         migrations.CreateModel(
-            name='InboxMessage',
+            name="InboxMessage",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('door', models.CharField(max_length=20)),
-                ('sender', models.CharField(max_length=200)),
-                ('key', models.CharField(max_length=200)),
-                ('digest', models.CharField(max_length=64)),
-                ('received_at', models.DateTimeField()),
-                ('body', models.BinaryField()),
-                ('outcome', models.CharField(max_length=20)),
-                ('reply', models.BinaryField(default=bytes)),
-                ('subject', models.UUIDField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("door", models.CharField(max_length=20)),
+                ("sender", models.CharField(max_length=200)),
+                ("key", models.CharField(max_length=200)),
+                ("digest", models.CharField(max_length=64)),
+                ("received_at", models.DateTimeField()),
+                ("body", models.BinaryField()),
+                ("outcome", models.CharField(max_length=20)),
+                ("reply", models.BinaryField(default=bytes)),
+                ("subject", models.UUIDField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='OutboxMessage',
+            name="OutboxMessage",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('door', models.CharField(max_length=40)),
-                ('key', models.CharField(max_length=200, unique=True)),
-                ('endpoint', models.UUIDField(null=True)),
-                ('organisation', models.UUIDField(null=True)),
-                ('body', models.JSONField(default=dict)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('sent', 'Sent'), ('delivered', 'Delivered'), ('failed', 'Failed'), ('given_up', 'Given Up')], default='queued', max_length=12)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('due_at', models.DateTimeField()),
-                ('created_at', models.DateTimeField()),
-                ('settled_at', models.DateTimeField(null=True)),
-                ('phase', models.CharField(blank=True, max_length=20)),
-                ('reason', models.TextField(blank=True)),
-                ('owner', models.UUIDField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("door", models.CharField(max_length=40)),
+                ("key", models.CharField(max_length=200, unique=True)),
+                ("endpoint", models.UUIDField(null=True)),
+                ("organisation", models.UUIDField(null=True)),
+                ("body", models.JSONField(default=dict)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("sent", "Sent"),
+                            ("delivered", "Delivered"),
+                            ("failed", "Failed"),
+                            ("given_up", "Given Up"),
+                        ],
+                        default="queued",
+                        max_length=12,
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("due_at", models.DateTimeField()),
+                ("created_at", models.DateTimeField()),
+                ("settled_at", models.DateTimeField(null=True)),
+                ("phase", models.CharField(blank=True, max_length=20)),
+                ("reason", models.TextField(blank=True)),
+                ("owner", models.UUIDField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=40)),
-                ('happened_at', models.DateTimeField()),
-                ('recorded_at', models.DateTimeField()),
-                ('by', models.CharField(max_length=80)),
-                ('by_name', models.CharField(max_length=120)),
-                ('organisation', models.UUIDField(null=True)),
-                ('site', models.UUIDField(null=True)),
-                ('subjects', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None)),
-                ('about', models.JSONField(default=dict)),
-                ('cause_code', models.CharField(blank=True, max_length=40)),
-                ('cause_initiator', models.CharField(blank=True, max_length=20)),
-                ('root_event', models.UUIDField(null=True)),
-                ('cause_note', models.TextField(blank=True)),
-                ('data', models.JSONField(default=dict)),
-                ('corrects', models.UUIDField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("kind", models.CharField(max_length=40)),
+                ("happened_at", models.DateTimeField()),
+                ("recorded_at", models.DateTimeField()),
+                ("by", models.CharField(max_length=80)),
+                ("by_name", models.CharField(max_length=120)),
+                ("organisation", models.UUIDField(null=True)),
+                ("site", models.UUIDField(null=True)),
+                (
+                    "subjects",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None),
+                ),
+                ("about", models.JSONField(default=dict)),
+                ("cause_code", models.CharField(blank=True, max_length=40)),
+                ("cause_initiator", models.CharField(blank=True, max_length=20)),
+                ("root_event", models.UUIDField(null=True)),
+                ("cause_note", models.TextField(blank=True)),
+                ("data", models.JSONField(default=dict)),
+                ("corrects", models.UUIDField(null=True)),
             ],
             options={
-                'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['subjects'], name='event_subjects'), models.Index(fields=['kind', 'happened_at'], name='event_kind'), models.Index(fields=['site', 'happened_at'], name='event_site'), models.Index(condition=models.Q(('root_event__isnull', False)), fields=['root_event'], name='event_root')],
+                "indexes": [
+                    django.contrib.postgres.indexes.GinIndex(fields=["subjects"], name="event_subjects"),
+                    models.Index(fields=["kind", "happened_at"], name="event_kind"),
+                    models.Index(fields=["site", "happened_at"], name="event_site"),
+                    models.Index(
+                        condition=models.Q(("root_event__isnull", False)), fields=["root_event"], name="event_root"
+                    ),
+                ],
             },
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='event',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='e1de01de2c9f0df2033cadb85ebc9cff5820c148', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_7d947', table='audit_event', when='BEFORE')),
+            model_name="event",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="e1de01de2c9f0df2033cadb85ebc9cff5820c148",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_7d947",
+                    table="audit_event",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='inboxmessage',
-            constraint=models.UniqueConstraint(fields=('door', 'sender', 'key', 'digest'), name='inbox_once'),
+            model_name="inboxmessage",
+            constraint=models.UniqueConstraint(fields=("door", "sender", "key", "digest"), name="inbox_once"),
         ),
         migrations.AddField(
-            model_name='outboxmessage',
-            name='event',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='messages', to='audit.event'),
+            model_name="outboxmessage",
+            name="event",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="messages", to="audit.event"
+            ),
         ),
         migrations.AddField(
-            model_name='attempt',
-            name='message',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tries', to='audit.outboxmessage'),
+            model_name="attempt",
+            name="message",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="tries", to="audit.outboxmessage"
+            ),
         ),
         migrations.AddIndex(
-            model_name='outboxmessage',
-            index=models.Index(condition=models.Q(('state__in', ['queued', 'failed', 'sent'])), fields=['due_at'], name='outbox_due'),
+            model_name="outboxmessage",
+            index=models.Index(
+                condition=models.Q(("state__in", ["queued", "failed", "sent"])), fields=["due_at"], name="outbox_due"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='attempt',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='86c6099ae2e8d5c9e1e8fab5730570e653b8b396', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_d8eb1', table='audit_attempt', when='BEFORE')),
+            model_name="attempt",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="86c6099ae2e8d5c9e1e8fab5730570e653b8b396",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_d8eb1",
+                    table="audit_attempt",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]
