@@ -1,0 +1,35 @@
+"""Who a visitor of the demonstration may become: accounts supplies the people, each page shows the bar."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPerson:
+    id: str
+    name: str
+    role: str
+    organisation: str
+    current: bool = False
+
+
+PeopleFor = Callable[[HttpRequest], Iterable[DemoPerson]]
+
+_people_for: list[PeopleFor] = []
+
+
+def people_from(function: PeopleFor) -> PeopleFor:
+    """The one function that lists the people of the bar; the bar posts `person` to url name `switch_person`."""
+    _people_for[:] = [function]
+    return function
+
+
+def people(request: HttpRequest) -> list[DemoPerson]:
+    return list(_people_for[0](request)) if is_on() and _people_for else []
+
+
+def is_on() -> bool:
+    return bool(getattr(settings, "DEMONSTRATION", False))

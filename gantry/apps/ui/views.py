@@ -1,0 +1,51 @@
+"""Error pages in plain words, and the page that shows every component."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from gantry.apps.ui import demonstration, showcase
+
+SECRET_FIELDS = ("password", "token", "secret", "code")
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "ui/400.html", status=400)
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "ui/403.html", {"reason": str(exception or "")}, status=403)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "ui/404.html", status=404)
+
+
+def gone_wrong(request: HttpRequest) -> HttpResponse:
+    return render(request, "ui/500.html", status=500)
+
+
+def stale_csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A page drawn before a new sign-in: refuse the save, but give back what was typed."""
+    typed = [
+        (name.replace("_", " ").replace("-", " "), value)
+        for name, values in request.POST.lists()
+        for value in values
+        if value and not name.startswith(("csrf", "initial-")) and not any(s in name.lower() for s in SECRET_FIELDS)
+    ]
+    return render(request, "ui/csrf.html", {"typed": typed}, status=403)
+
+
+def components(request: HttpRequest, part: str = "") -> HttpResponse:
+    """Each component with invented content: for looking, for screenshots, for the accessibility tests."""
+    if not demonstration.is_on():
+        raise Http404
+    template, context = showcase.part(request, part)
+    if template is None:
+        raise Http404
+    return _drawn(request, template, context)
+
+
+def _drawn(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    return render(request, template, context)
