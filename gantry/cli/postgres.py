@@ -25,9 +25,9 @@ OLDEST_MAJOR = 15
 LONGEST_SOCKET_PATH = 90
 START_SECONDS = 60
 
-DURABLE: Mapping[str, str] = {"max_connections": "200"}
+DURABLE: dict[str, str] = {"max_connections": "200"}
 # For databases whose loss costs nothing: tests, conformance runs, benchmarks of anything but storage.
-FAST: Mapping[str, str] = DURABLE | {
+FAST: dict[str, str] = DURABLE | {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -48,7 +48,7 @@ class Server:
         self.address = address
 
     def start(self) -> None:
-        self._admin("SELECT 1")
+        self._admin(sql.SQL("SELECT 1"))
 
     def stop(self) -> None:
         """Not ours to stop."""
@@ -91,7 +91,7 @@ class Server:
     def _admin_url(self) -> str:
         return self.address
 
-    def _admin(self, command: str | sql.Composable) -> None:
+    def _admin(self, command: sql.SQL | sql.Composed) -> None:
         with psycopg.connect(self._admin_url(), autocommit=True) as connection:
             connection.execute(command)
 
@@ -114,7 +114,7 @@ class Cluster(Server):
         if not self.running():
             self._clear_after_a_crash()
             self._start()
-        self._admin("SELECT 1")
+        self._admin(sql.SQL("SELECT 1"))
 
     def stop(self) -> None:
         if self.running():
