@@ -172,6 +172,8 @@ AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_VERBOSE = False
 
+CSRF_FAILURE_VIEW = "gantry.apps.ui.views.stale_csrf"
+AXES_LOCKOUT_TEMPLATE = "account/lockout.html"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_COOKIE_SECURE = flag("GANTRY_HTTPS")
 CSRF_COOKIE_SECURE = flag("GANTRY_HTTPS")

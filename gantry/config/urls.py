@@ -1,7 +1,24 @@
 """Addresses: each room's pages, the doors over HTTP, and sign-in."""
 
-from django.urls import include, path
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns = [
+from gantry.apps.accounts.access import public
+
+
+@public
+def alive(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("alive\n", content_type="text/plain")
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", alive, name="alive"),
     path("accounts/", include("allauth.urls")),
+    path("people/", include("gantry.apps.accounts.urls")),
+    path("ui/", include("gantry.apps.ui.urls")),
 ]
+
+handler400 = "gantry.apps.ui.views.bad_request"
+handler403 = "gantry.apps.ui.views.forbidden"
+handler404 = "gantry.apps.ui.views.not_found"
+handler500 = "gantry.apps.ui.views.gone_wrong"

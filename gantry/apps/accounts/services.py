@@ -1,0 +1,62 @@
+"""Signing in as a demonstration person, and break-glass: reasoned, timed, recorded, reviewed."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from gantry.apps.accounts.access import Acting
+from gantry.apps.accounts.models import BreakGlass, Person
+from gantry.apps.audit.ids import new_id
+from gantry.apps.audit.services import append
+from gantry.domain.events import Actor, EventKind
+
+OPEN_FOR = timedelta(hours=4)
+SHORTEST_REASON = 10
+
+
+class ReasonMissing(Exception):
+    """Break-glass needs a reason in words."""
+
+
+@transaction.atomic
+def signed_in(person: Person, *, now: datetime, how: str) -> None:
+    """Record a sign-in; called once for each new session."""
+    append(
+        EventKind.PERSON_SIGNED_IN,
+        subjects={"person": person.pk},
+        happened_at=now,
+        recorded_at=now,
+        by=Actor(f"person:{person.pk}", person.name, None, person.pk),
+        data={"how": how},
+    )
+
+
+@transaction.atomic
+def break_glass(acting: Acting, patient: UUID, *, reason: str, now: datetime) -> BreakGlass:
+    """Open one patient to one person for four hours. Raises ReasonMissing."""
+    reason = reason.strip()
+    if len(reason) < SHORTEST_REASON:
+        raise ReasonMissing
+    key = new_id()
+    event = append(
+        EventKind.BREAK_GLASS_USED,
+        subjects={"patient": patient, "person": acting.person.pk, "break_glass": key},
+        happened_at=now,
+        recorded_at=now,
+        by=acting.actor,
+        data={"reason": reason},
+    )
+    return BreakGlass.objects.create(
+        pk=key, person=acting.person, patient=patient, reason=reason, from_at=now, to_at=now + OPEN_FOR, event=event.pk
+    )
+
+
+@transaction.atomic
+def review_break_glass(opened: BreakGlass, *, by: Person, now: datetime) -> bool:
+    """Somebody else looks at why. False when it was reviewed already, or by the one who broke the glass."""
+    return bool(
+        BreakGlass.objects.filter(pk=opened.pk, reviewed_at=None)
+        .exclude(person=by)
+        .update(reviewed_at=now, reviewed_by=by)
+    )
