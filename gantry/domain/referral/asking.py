@@ -15,9 +15,7 @@ def applies_to(item: Item, case: Case) -> bool:
 
 
 def is_required(item: Item, case: Case) -> bool:
-    if item.mandatory is Need.CONDITIONAL and item.condition is None:
-        return False
-    return item.mandatory is not Need.OPTIONAL and applies_to(item, case)
+    return item.mandatory is not Need.OPTIONAL and not item.rule_decides and applies_to(item, case)
 
 
 def applies(item: Item, answers: Answers, *, on: date, context: Context) -> bool:

@@ -31,7 +31,7 @@ PRIOR_COLUMNS = (
 )
 
 PATIENT = (
-    Item("nhs_number", A, "NHS number", TEXT, IF, hint="10 digits", source=DICTIONARY),
+    Item("nhs_number", A, "NHS number", TEXT, IF, hint="10 digits", source=DICTIONARY, rule_decides=True),
     Item("nhs_number_status", A, "NHS number status", ONE, MUST, choices=when.NHS_STATUS, source=DICTIONARY),
     Item(
         "nhs_number_unavailable_reason",
@@ -42,6 +42,7 @@ PATIENT = (
         when.NO_NHS_NUMBER,
         choices=when.NO_NUMBER_REASONS,
         source="UK Core",
+        rule_decides=True,
     ),
     Item("local_patient_id", A, "Hospital number", TEXT, MUST),
     Item("local_patient_id_assigner", A, "Hospital number given by (ODS code)", TEXT, MUST),

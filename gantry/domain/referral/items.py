@@ -58,13 +58,14 @@ class Item:
     kind: Kind
     mandatory: Need
     condition: Condition | None = None
-    """None for a conditional item: always asked, and a rule decides whether it had to be answered."""
     choices: tuple[Choice, ...] = ()
     choices_from: str = ""
     """Name of a list that reference data owns, in `Context.lists`."""
     hint: str = ""
     source: str = "Data set, national core"
     columns: tuple["Item", ...] = ()
+    rule_decides: bool = False
+    """Whether it had to be answered is for a rule, not for its condition alone."""
     filled_here: bool = False
     """Filled by this service, never asked of the referrer."""
 

@@ -1,0 +1,145 @@
+"""Decides what to administer: the prescription in MBq from a scheme or the paediatric card, tolerance, and dose.
+
+A diagnostic reference level is a trigger for review, never a prescription. Numbers come from reference data.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import floor
+
+
+class Rule(StrEnum):
+    PER_KG = "MBq for each kg"
+    LINEAR = "MBq·min/bed/kg × weight ÷ minutes per bed"
+    QUADRATIC = "MBq·min/bed × (weight ÷ 75)² ÷ minutes per bed"
+    FIXED = "the same for everyone"
+
+
+QUADRATIC_AT_KG = 75.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    code: str
+    title: str
+    rule: Rule
+    factor: float
+    least_mbq: float = 0.0
+    most_mbq: float | None = None
+
+    @property
+    def needs_minutes(self) -> bool:
+        return self.rule in (Rule.LINEAR, Rule.QUADRATIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Prescription:
+    """Kept whole with the decision, so that it can be judged again by the numbers of its day."""
+
+    scheme: str
+    weight_kg: float
+    minutes_per_bed: float | None
+    computed_mbq: float
+    """By the formula alone."""
+    limited_mbq: float
+    """After the least and the most."""
+    note: str = ""
+
+    @property
+    def prescribed_mbq(self) -> int:
+        return to_whole_mbq(self.limited_mbq)
+
+
+def to_whole_mbq(activity_mbq: float) -> int:
+    """Rounded once, at the end; halves up."""
+    return floor(activity_mbq + 0.5)
+
+
+def prescribe(scheme: Scheme, weight_kg: float, *, minutes_per_bed: float | None = None) -> Prescription:
+    if weight_kg <= 0:
+        raise ValueError("a weight is more than nothing")
+    if scheme.needs_minutes and (minutes_per_bed is None or minutes_per_bed <= 0):
+        raise ValueError(f"{scheme.title} needs the minutes per bed")
+    minutes = minutes_per_bed or 1.0
+    match scheme.rule:
+        case Rule.PER_KG:
+            computed = scheme.factor * weight_kg
+        case Rule.LINEAR:
+            computed = scheme.factor * weight_kg / minutes
+        case Rule.QUADRATIC:
+            computed = scheme.factor * (weight_kg / QUADRATIC_AT_KG) ** 2 / minutes
+        case Rule.FIXED:
+            computed = scheme.factor
+    used = minutes_per_bed if scheme.needs_minutes else None
+    if scheme.most_mbq is not None and computed > scheme.most_mbq:
+        note = f"Held at the most, {scheme.most_mbq:g} MBq: lengthen the acquisition instead"
+        return Prescription(scheme.code, weight_kg, used, computed, scheme.most_mbq, note)
+    if computed < scheme.least_mbq:
+        note = f"Raised to the least, {scheme.least_mbq:g} MBq"
+        return Prescription(scheme.code, weight_kg, used, computed, scheme.least_mbq, note)
+    return Prescription(scheme.code, weight_kg, used, computed, computed)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One column of the paediatric card: baseline × the multiple for the weight, not below the minimum."""
+
+    code: str
+    title: str
+    baseline_mbq: float
+    minimum_mbq: float
+    multiples: tuple[tuple[float, float], ...]
+    """Listed weight in kg and its multiple, rising."""
+
+    @property
+    def heaviest_kg(self) -> float:
+        return self.multiples[-1][0]
+
+
+@dataclass(frozen=True, slots=True)
+class NotOnCard:
+    reason: str
+
+
+def from_card(card: Card, weight_kg: float) -> Prescription | NotOnCard:
+    """A step table: the nearest listed weight, ties to the heavier."""
+    if weight_kg <= 0:
+        raise ValueError("a weight is more than nothing")
+    if weight_kg > card.heaviest_kg:
+        return NotOnCard(
+            f"The card ends at {card.heaviest_kg:g} kg: use an adult scheme, not above the child's ceiling"
+        )
+    listed, multiple = min(card.multiples, key=lambda row: (abs(row[0] - weight_kg), -row[0]))
+    computed = card.baseline_mbq * multiple
+    note = f"Card row {listed:g} kg, × {multiple:g}"
+    if computed < card.minimum_mbq:
+        note += f"; raised to the minimum, {card.minimum_mbq:g} MBq"
+    return Prescription(card.code, weight_kg, None, computed, max(computed, card.minimum_mbq), note)
+
+
+def why_out_of_tolerance(drawn_mbq: float, prescribed_mbq: float, tolerance_percent: float) -> str | None:
+    """Why a drawn dose may not be given as this prescription; None when it may. Both are at one moment."""
+    if prescribed_mbq <= 0:
+        return "There is no prescription to compare with"
+    off = (drawn_mbq - prescribed_mbq) / prescribed_mbq * 100
+    # A tenth of a part in a million forgives binary fractions, not activity.
+    if abs(off) <= tolerance_percent + 1e-7:
+        return None
+    side = "over" if off > 0 else "under"
+    return (
+        f"{drawn_mbq:.0f} MBq is {abs(off):.0f} % {side} the prescribed {prescribed_mbq:.0f} MBq; "
+        f"±{tolerance_percent:g} % is allowed"
+    )
+
+
+def why_review(administered_mbq: float, weight_kg: float, reference_level_mbq_per_kg: float) -> str | None:
+    """Whether an administration is above the diagnostic reference level: to be looked at, not forbidden."""
+    level = reference_level_mbq_per_kg * weight_kg
+    if administered_mbq <= level:
+        return None
+    return f"{administered_mbq:.0f} MBq is above the reference level of {level:.0f} MBq at {weight_kg:g} kg: review"
+
+
+def effective_dose_msv(administered_mbq: float, msv_per_mbq: float) -> float:
+    """From the tracer alone; the CT's part is added beside it, never into it."""
+    return administered_mbq * msv_per_mbq
