@@ -111,10 +111,19 @@ class Cluster(Server):
     def start(self) -> None:
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
-        if not self.running():
-            self._clear_after_a_crash()
-            self._start()
-        self._admin(sql.SQL("SELECT 1"))
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            if not self.running():
+                self._clear_after_a_crash()
+                self._start()
+            try:
+                self._admin(sql.SQL("SELECT 1"))
+                return
+            except psycopg.OperationalError as failure:
+                # Still dying, or still recovering from a crash: neither lasts.
+                if time.monotonic() > deadline:
+                    raise PostgresUnavailable(f"PostgreSQL runs but does not answer: {failure}") from failure
+                time.sleep(0.1)
 
     def stop(self) -> None:
         if self.running():

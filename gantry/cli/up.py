@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -70,16 +70,17 @@ class Announcement:
     demonstration: bool
     made: bool = False
     complained: bool = False
+    silent: list[Process] = field(default_factory=lambda: list(Process))
 
     def __call__(self) -> None:
         if self.made:
             return
-        silent = [process for process in Process if not answers(process)]
+        self.silent = [process for process in self.silent if not answers(process)]
         took = time.monotonic() - self.began
-        if silent:
+        if self.silent:
             if took > SLOW_START_SECONDS and not self.complained:
                 self.complained = True
-                say(f"Still no answer from {', '.join(silent)}; see {_shown(VAR / 'log')}")
+                say(f"Still no answer from {', '.join(self.silent)}; see {_shown(VAR / 'log')}")
             return
         self.made = True
         say(f"\nGantry answers after {took:.1f} s\n{addresses()}")
