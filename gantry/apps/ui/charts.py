@@ -11,7 +11,7 @@ from gantry.apps.ui.parts import Chart
 from gantry.apps.ui.wording import pluralise, say_mbq
 
 WIDTH, HEIGHT = 720, 280
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 44
+LEFT, RIGHT, TOP, BOTTOM = 56, 16, 30, 44
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class _Scale:
                 f'<text class="chart__tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(value)}</text>'
             )
         if unit:
-            lines.append(f'<text class="chart__tick" x="{LEFT - 56}" y="{HEIGHT - 8}">{escape(unit)}</text>')
+            lines.append(f'<text class="chart__tick" x="0" y="14">{escape(unit)}</text>')
         return "".join(lines)
 
 

@@ -70,11 +70,15 @@ class ToldTheTime:
         return self.now or timezone.now(), self.zone or timezone.get_current_timezone()
 
 
+def _subject(field: forms.Field, otherwise: str) -> str:
+    label = str(field.label or "")
+    return otherwise if not label or label.endswith("?") else label
+
+
 class DateField(ToldTheTime, forms.Field):
     """A date. `past=True` for dates of birth and of acts; `parts=True` for three boxes."""
 
     hidden_widget = forms.HiddenInput
-    default_error_messages = {"required": "Enter a date"}
 
     def __init__(self, *, past: bool = False, parts: bool = False, **kwargs: Any) -> None:
         kwargs.setdefault("widget", DateParts() if parts else DateTyped(width="10", autocomplete="off"))
@@ -91,14 +95,14 @@ class DateField(ToldTheTime, forms.Field):
             if len(missing) == 2 and value.day:
                 value = value.day
             elif missing:
-                raise ValidationError(f"{self.label or 'The date'} must include a {' and a '.join(missing)}")
+                raise ValidationError(f"{_subject(self, 'The date')} must include a {' and a '.join(missing)}")
             else:
                 value = f"{value.day} {value.month} {value.year}" if value.month.isalpha() else "/".join(value)
         now, zone = self.moment()
         try:
             return typed.read_date(str(value), now.astimezone(zone).date(), past=self.past)
         except typed.NotUnderstood as refused:
-            raise ValidationError(f"{self.label or 'The date'} {refused}") from None
+            raise ValidationError(f"{_subject(self, 'The date')} {refused}") from None
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:
@@ -109,8 +113,6 @@ class DateField(ToldTheTime, forms.Field):
 
 class TimeField(forms.Field):
     """A wall-clock time: 14:20, 1420, 2.20pm."""
-
-    default_error_messages = {"required": "Enter a time"}
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("widget", Input(width="5", inputmode="text", autocomplete="off"))
@@ -127,13 +129,11 @@ class TimeField(forms.Field):
         try:
             return typed.read_time(str(value))
         except typed.NotUnderstood as refused:
-            raise ValidationError(f"{self.label or 'The time'} {refused}") from None
+            raise ValidationError(f"{_subject(self, 'The time')} {refused}") from None
 
 
 class MomentField(ToldTheTime, forms.Field):
     """When something happened: now, 4 minutes ago, 14:16, yesterday 23:50. Cleaned to an aware datetime."""
-
-    default_error_messages = {"required": "Enter a time"}
 
     def __init__(self, *, past: bool = True, **kwargs: Any) -> None:
         kwargs.setdefault("widget", Input(width="10", autocomplete="off"))
@@ -156,7 +156,7 @@ class MomentField(ToldTheTime, forms.Field):
         try:
             return typed.read_moment(str(value), now, zone, past=self.past)
         except typed.NotUnderstood as refused:
-            raise ValidationError(f"{self.label or 'The time'} {refused}") from None
+            raise ValidationError(f"{_subject(self, 'The time')} {refused}") from None
 
 
 class NhsNumberField(forms.CharField):

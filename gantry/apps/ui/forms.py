@@ -44,6 +44,9 @@ class Form(forms.Form):
         self.now, self.zone = now or timezone.now(), zone or timezone.get_current_timezone()
         for field in self.fields.values():
             field.show_hidden_initial = self.keeps_base
+            if field.required and field.label and "required" not in _own_messages(field):
+                verb = "Choose" if isinstance(field, forms.ChoiceField | forms.FileField) else "Enter"
+                field.error_messages["required"] = f"{verb} {_inside_a_sentence(str(field.label))}"
             if isinstance(field, ours.ToldTheTime):
                 field.now, field.zone = self.now, self.zone
 
@@ -51,6 +54,19 @@ class Form(forms.Form):
         """Put the domain's findings (`field`, `message`) beside the fields they are about."""
         for finding in findings:
             self.add_error(finding.field if finding.field in self.fields else None, finding.message)
+
+
+def _inside_a_sentence(label: str) -> str:
+    """'Family name' → 'family name', 'NHS number' stays, a question becomes 'an answer'."""
+    if label.endswith("?"):
+        return "an answer"
+    return label[0].lower() + label[1:] if label[1:2].islower() or label[1:2] == " " else label
+
+
+def _own_messages(field: forms.Field) -> Mapping[str, str]:
+    """The messages that this field was given, apart from Django's own words."""
+    django = forms.Field.default_error_messages["required"]
+    return {key: text for key, text in field.error_messages.items() if key != "required" or str(text) != str(django)}
 
 
 def render_form(env: Environment, form: forms.Form) -> Markup:
@@ -99,7 +115,10 @@ def render_field(env: Environment, bound: BoundField, over: Mapping[str, Any]) -
     component, name, params = _params(env, bound)
     params.update(over)
     macro = getattr(env.get_template(f"nhsuk/components/{component}/macro.jinja").module, name)
-    return Markup(macro(params))
+    # Reveals are CSS (:has), which works without script; NHS.UK's script would set aria-expanded on a radio, which ARIA
+    # does not allow, and its file upload hides the words of its own label.
+    drawn = str(macro(params)).replace("data-aria-controls=", "data-reveals=")
+    return Markup(drawn.replace('data-module="nhsuk-file-upload"', ""))
 
 
 def _params(env: Environment, bound: BoundField) -> tuple[str, str, dict[str, Any]]:
@@ -117,7 +136,7 @@ def _params(env: Environment, bound: BoundField) -> tuple[str, str, dict[str, An
     if isinstance(widget, ours.DateParts):
         return "date-input", "dateInput", params | {"fieldset": {"legend": label}, "items": _parts(bound, value)}
     if isinstance(widget, forms.RadioSelect | forms.CheckboxSelectMultiple):
-        component = "radios" if isinstance(widget, forms.RadioSelect) else "checkboxes"
+        component = "checkboxes" if isinstance(widget, forms.CheckboxSelectMultiple) else "radios"
         params.pop("id")
         return (
             component,
