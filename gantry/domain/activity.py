@@ -68,7 +68,7 @@ def prescribe(scheme: Scheme, weight_kg: float, *, minutes_per_bed: float | None
             computed = scheme.factor * weight_kg / minutes
         case Rule.QUADRATIC:
             computed = scheme.factor * (weight_kg / QUADRATIC_AT_KG) ** 2 / minutes
-        case Rule.FIXED:
+        case _:
             computed = scheme.factor
     used = minutes_per_bed if scheme.needs_minutes else None
     if scheme.most_mbq is not None and computed > scheme.most_mbq:

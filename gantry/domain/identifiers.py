@@ -91,7 +91,7 @@ def nhs_number_warnings(text: str) -> list[str]:
             return ["This NHS number is in the range kept for test data"]
         case NhsRange.ELSEWHERE:
             return ["This NHS number is outside the ranges issued in England, Wales and the Isle of Man"]
-        case NhsRange.ENGLAND:
+        case _:
             return []
 
 

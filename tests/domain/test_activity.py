@@ -1,0 +1,128 @@
+"""What to administer: the published worked values, the card's own columns, and the limits' edges."""
+
+from math import isclose
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gantry.domain.activity import (
+    NotOnCard,
+    effective_dose_msv,
+    from_card,
+    prescribe,
+    to_whole_mbq,
+    why_out_of_tolerance,
+    why_review,
+)
+from gantry.reference.schemes import CARDS, FDG_REFERENCE_LEVEL, SCHEMES, TOLERANCE_PERCENT
+
+TORSO = CARDS["fdg-torso"].value
+PER_KG = SCHEMES["fdg-3.5"].value
+LINEAR = SCHEMES["fdg-linear-14"].value
+QUADRATIC = SCHEMES["fdg-quadratic-1050"].value
+
+
+@pytest.mark.parametrize(
+    ("kg", "per_kg", "linear_2", "linear_3", "quadratic_3"),
+    [
+        (50, 175, 350, 233, 156),
+        (60, 210, 420, 280, 224),
+        (70, 245, 490, 327, 305),
+        (80, 280, 530, 373, 398),
+        (90, 315, 530, 420, 504),
+        (100, 350, 530, 467, 530),
+        (120, 420, 530, 530, 530),
+    ],
+)
+def test_worked_values(kg, per_kg, linear_2, linear_3, quadratic_3):
+    assert prescribe(PER_KG, kg).prescribed_mbq == per_kg
+    assert prescribe(LINEAR, kg, minutes_per_bed=2).prescribed_mbq == linear_2
+    assert prescribe(LINEAR, kg, minutes_per_bed=3).prescribed_mbq == linear_3
+    assert prescribe(QUADRATIC, kg, minutes_per_bed=3).prescribed_mbq == quadratic_3
+
+
+@given(st.floats(0.5, 10))
+def test_linear_and_quadratic_agree_at_75_kg(minutes):
+    linear = prescribe(LINEAR, 75, minutes_per_bed=minutes)
+    quadratic = prescribe(QUADRATIC, 75, minutes_per_bed=minutes)
+    assert isclose(linear.computed_mbq, quadratic.computed_mbq)
+
+
+@given(st.sampled_from(sorted(SCHEMES)), st.floats(2, 350), st.floats(0.5, 10))
+def test_no_prescription_leaves_its_limits(code, kg, minutes):
+    scheme = SCHEMES[code].value
+    given_out = prescribe(scheme, kg, minutes_per_bed=minutes)
+    assert scheme.least_mbq <= given_out.limited_mbq <= (scheme.most_mbq or 1_000_000)
+    assert bool(given_out.note) is (given_out.limited_mbq != given_out.computed_mbq)
+    assert (given_out.minutes_per_bed is None) is not scheme.needs_minutes
+
+
+def test_a_least_raises_and_says_so():
+    small = prescribe(SCHEMES["piflufolastat-per-kg"].value, 40)
+    assert (small.prescribed_mbq, small.note) == (190, "Raised to the least, 190 MBq")
+
+
+def test_what_cannot_be_prescribed():
+    with pytest.raises(ValueError, match="more than nothing"):
+        prescribe(PER_KG, 0)
+    for minutes in (None, 0):
+        with pytest.raises(ValueError, match="minutes per bed"):
+            prescribe(LINEAR, 70, minutes_per_bed=minutes)
+    with pytest.raises(ValueError, match="more than nothing"):
+        from_card(TORSO, 0)
+
+
+@pytest.mark.parametrize(
+    ("kg", "torso", "brain", "peptide", "low", "naf"),
+    [
+        (3, 26, 14, 14, 11, 14),
+        (4, 30, 16, 15, 12, 14),
+        (10, 70, 38, 35, 29, 28),
+        (20, 126, 68, 62, 52, 51),
+        (34, 200, 108, 99, 83, 81),
+        (50, 277, 150, 137, 115, 112),
+        (54, 292, 158, 145, 121, 119),
+        (68, 363, 196, 179, 150, 147),
+    ],
+)
+def test_the_cards_columns(kg, torso, brain, peptide, low, naf):
+    names = ("fdg-torso", "fdg-brain", "ga-peptide", "fdg-low", "naf")
+    assert [from_card(CARDS[name].value, kg).prescribed_mbq for name in names] == [torso, brain, peptide, low, naf]
+
+
+@pytest.mark.parametrize(("kg", "row"), [(1, 3), (3.4, 3), (3.5, 4), (5, 6), (51.9, 50), (52, 54), (67, 68)])
+def test_between_weights_the_nearest_counts_and_ties_go_up(kg, row):
+    assert f"Card row {row} kg" in from_card(TORSO, kg).note
+
+
+def test_the_minimum_and_the_end_of_the_card():
+    assert from_card(TORSO, 3).note == "Card row 3 kg, × 1; raised to the minimum, 26 MBq"
+    assert from_card(TORSO, 68.1) == NotOnCard(
+        "The card ends at 68 kg: use an adult scheme, not above the child's ceiling"
+    )
+
+
+@given(st.floats(0.5, 67))
+def test_a_heavier_child_never_gets_less(kg):
+    assert from_card(TORSO, kg + 1).limited_mbq >= from_card(TORSO, kg).limited_mbq
+
+
+def test_tolerance():
+    allowed = TOLERANCE_PERCENT.value
+    assert why_out_of_tolerance(308, 280, allowed) is None
+    assert why_out_of_tolerance(252, 280, allowed) is None
+    assert why_out_of_tolerance(310, 280, allowed) == ("310 MBq is 11 % over the prescribed 280 MBq; ±10 % is allowed")
+    assert "under" in why_out_of_tolerance(200, 280, allowed)
+    assert "no prescription" in why_out_of_tolerance(200, 0, allowed)
+
+
+def test_a_reference_level_asks_for_review_and_forbids_nothing():
+    level = FDG_REFERENCE_LEVEL.value
+    assert why_review(245, 70, level) is None
+    assert why_review(250, 70, level) == "250 MBq is above the reference level of 245 MBq at 70 kg: review"
+
+
+def test_dose_and_rounding():
+    assert isclose(effective_dose_msv(250, 0.019), 4.75)
+    assert [to_whole_mbq(value) for value in (0.49, 0.5, 1.5, 2.5)] == [0, 1, 2, 3]
