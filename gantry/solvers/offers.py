@@ -1,0 +1,315 @@
+"""Finds the best choices of date, time and place for one person in a network's calendar.
+
+A choice is the first fitting arrival of one morning or afternoon at one site, so that ten choices are ten different
+answers and not ten neighbouring minutes. In time comes before late; then each day of delay costs as much as twenty
+minutes of travel. `plain_choices` says the same thing slowly: it judges the compiled search and stands in for it until
+that is loaded.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from math import asin, cos, radians, sin, sqrt
+from threading import Lock, Thread
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantry.domain.appointment import CLEANING, VisitShape
+
+GRID_MIN = 5
+SLOTS = 24 * 60 // GRID_MIN
+WORDS = -(-SLOTS // 64)
+"""A local day of 5-minute slots from its midnight: 288 bits in five words, the lowest bit first."""
+MINUTES_PER_DAY_OF_DELAY = 20
+MINUTES_PER_KM = 1.2
+"""Assumed, door to door, until measured travel times are loaded."""
+EARTH_KM = 6371.0088
+ANY_WEIGHT = 1e9
+
+type Bits = NDArray[np.uint64]
+type Whole = NDArray[np.int64]
+type Real = NDArray[np.float64]
+
+
+class Half(StrEnum):
+    MORNING = "morning"
+    AFTERNOON = "afternoon"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkCalendar:
+    """What is free, as arrays. Times are whole minutes of Unix time; days are local days from `first_day`.
+
+    A row of `free` is one scanner at one site: a mobile unit has a row for each place it goes to. Rows of one site are
+    neighbours, from `row_from[site]` to `row_from[site + 1]`; rooms likewise.
+    """
+
+    first_day: date
+    days: int
+    sites: tuple[UUID, ...]
+    names: tuple[str, ...]
+    coordinates: tuple[tuple[float, float], ...]
+    """Latitude and longitude of each site."""
+    capabilities: tuple[frozenset[str], ...]
+    midnight: Whole
+    """[site, day]"""
+    noon: Whole
+    """[site, day]: the slot at which the afternoon starts (it moves on the days the clocks change)."""
+    rows: tuple[UUID, ...]
+    row_from: Whole
+    row_max_kg: Real
+    free: Bits
+    """[row, day, word]"""
+    rooms: tuple[UUID, ...]
+    room_from: Whole
+    room_free: Bits
+    """[room, day, word]"""
+    tracers: tuple[str, ...]
+    run_from: Whole
+    """[tracer, site, day + 1]: where that day's allotments start in the next four arrays."""
+    run_reference: Whole
+    run_usable_from: Whole
+    run_usable_to: Whole
+    run_free_mbq: Real
+    procedures: tuple[str, ...]
+    licensed: NDArray[np.bool_]
+    """[procedure, site, day]"""
+    version: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one procedure asks of the network."""
+
+    tracer: str
+    procedure_code: str
+    activity_mbq: float
+    half_life: timedelta
+    shape: VisitShape
+    earliest: datetime
+    """Nobody is asked to arrive before this."""
+    authorised_from: date
+    authorised_to: date
+    sites: frozenset[UUID]
+    """Where the exposure is authorised."""
+    not_before: date | None = None
+    needed_by: date | None = None
+    capabilities: frozenset[str] = field(default_factory=frozenset)
+    weight_kg: float = 0.0
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the person would like: it narrows the choices and never widens them."""
+
+    half: Half | None = None
+    sites: frozenset[UUID] = field(default_factory=frozenset)
+    from_day: date | None = None
+    to_day: date | None = None
+    weekdays: frozenset[int] = field(default_factory=frozenset)
+    """Monday is 0; empty means any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer: a row and site of the calendar, a day, a slot, and what it costs in minutes of travel and delay."""
+
+    late: bool
+    cost: int
+    day: int
+    site: int
+    slot: int
+    row: int
+
+
+NO_WISH = Wish()
+
+
+@lru_cache(maxsize=8192)
+def distances_km(sites: tuple[tuple[float, float], ...], latitude: float, longitude: float) -> tuple[float, ...]:
+    """Great-circle distance to each site."""
+    return tuple(_haversine_km(latitude, longitude, *site) for site in sites)
+
+
+def _haversine_km(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
+    a, b = radians(lat1), radians(lat2)
+    h = sin((b - a) / 2) ** 2 + cos(a) * cos(b) * sin(radians(lon2 - lon1) / 2) ** 2
+    return 2 * EARTH_KM * asin(sqrt(h))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """A need and a wish in the calendar's own numbers: both searches read this and nothing else."""
+
+    tracer: int
+    procedure: int
+    sites: Whole
+    """Sites in play, nearest first."""
+    travel_min: Whole
+    days: NDArray[np.bool_]
+    """Which days the wish and the authorisation leave."""
+    first: int
+    last: int
+    delay_from: int
+    due: int
+    """The last day that is in time."""
+    earliest_min: int
+    prepare_min: int
+    room_slots: int
+    scan_slot: int
+    scan_slots: int
+    activity_mbq: float
+    half_life_min: float
+    weight_kg: float
+    morning: bool
+    afternoon: bool
+
+
+def query(calendar: NetworkCalendar, need: Need, wish: Wish = NO_WISH) -> Query | None:
+    """None when nothing in the calendar can suit: an unknown tracer or procedure, no site, no day."""
+    if need.tracer not in calendar.tracers or need.procedure_code not in calendar.procedures:
+        return None
+    start, until = need.authorised_from, need.authorised_to
+    start = max(filter(None, (start, need.not_before, wish.from_day, calendar.first_day)))
+    until = min(filter(None, (until, wish.to_day)), default=until)
+    first = (start - calendar.first_day).days
+    last = min(calendar.days - 1, (until - calendar.first_day).days)
+    if last < first:
+        return None
+    km = (
+        distances_km(calendar.coordinates, need.latitude, need.longitude)
+        if need.latitude is not None and need.longitude is not None
+        else (0.0,) * len(calendar.sites)
+    )
+    travel = np.array([round(each * MINUTES_PER_KM) for each in km], dtype=np.int64)
+    wanted = need.sites & wish.sites if wish.sites else need.sites
+    in_play = [
+        index
+        for index, site in enumerate(calendar.sites)
+        if site in wanted and need.capabilities <= calendar.capabilities[index]
+    ]
+    if not in_play:
+        return None
+    in_play.sort(key=lambda index: (travel[index], index))
+    days = np.ones(calendar.days, dtype=np.bool_)
+    if wish.weekdays:
+        monday = calendar.first_day.weekday()
+        days = np.array([(monday + day) % 7 in wish.weekdays for day in range(calendar.days)], dtype=np.bool_)
+    in_room = need.shape.preparation_min + need.shape.uptake_min
+    on_scanner = in_room + need.shape.scan_min + int(CLEANING.total_seconds() // 60)
+    earliest = need.earliest.timestamp() / 60
+    return Query(
+        tracer=calendar.tracers.index(need.tracer),
+        procedure=calendar.procedures.index(need.procedure_code),
+        sites=np.array(in_play, dtype=np.int64),
+        travel_min=travel,
+        days=days,
+        first=first,
+        last=last,
+        delay_from=max(0, (need.not_before - calendar.first_day).days) if need.not_before else 0,
+        due=(need.needed_by - calendar.first_day).days if need.needed_by else calendar.days,
+        earliest_min=int(earliest) + (earliest > int(earliest)),
+        prepare_min=need.shape.preparation_min,
+        room_slots=-(-in_room // GRID_MIN),
+        scan_slot=in_room // GRID_MIN,
+        scan_slots=-(-on_scanner // GRID_MIN) - in_room // GRID_MIN,
+        activity_mbq=need.activity_mbq,
+        half_life_min=need.half_life.total_seconds() / 60,
+        weight_kg=need.weight_kg,
+        morning=wish.half is not Half.AFTERNOON,
+        afternoon=wish.half is not Half.MORNING,
+    )
+
+
+def plain_choices(calendar: NetworkCalendar, asked: Query, limit: int) -> list[Choice]:
+    """Every day, every site, every slot, one question at a time; then sort. Late choices only where none is in time."""
+    found: list[tuple[tuple[bool, int, int, int, bool], Choice]] = []
+    for day in range(asked.first, asked.last + 1):
+        for rank, site in enumerate(int(each) for each in asked.sites):
+            noon = int(calendar.noon[site, day])
+            cost = MINUTES_PER_DAY_OF_DELAY * (day - asked.delay_from) + int(asked.travel_min[site])
+            late = day > asked.due
+            for afternoon, slots in ((False, range(noon)), (True, range(noon, SLOTS))):
+                fits = (
+                    Choice(late, cost, day, site, slot, row)
+                    for slot in slots
+                    if (asked.afternoon if afternoon else asked.morning)
+                    for row in range(int(calendar.row_from[site]), int(calendar.row_from[site + 1]))
+                    if plain_fit(calendar, asked, day, site, slot, row)
+                )
+                if choice := next(fits, None):
+                    found.append(((late, cost, day, rank, afternoon), choice))
+    found.sort(key=lambda pair: pair[0])
+    late_only = bool(found) and found[0][1].late
+    return [choice for _, choice in found if choice.late == late_only][:limit]
+
+
+def plain_fit(calendar: NetworkCalendar, asked: Query, day: int, site: int, slot: int, row: int) -> bool:
+    arrival = int(calendar.midnight[site, day]) + slot * GRID_MIN
+    injection = arrival + asked.prepare_min
+    runs = range(int(calendar.run_from[asked.tracer, site, day]), int(calendar.run_from[asked.tracer, site, day + 1]))
+    return (
+        bool(asked.days[day])
+        and bool(calendar.licensed[asked.procedure, site, day])
+        and arrival >= asked.earliest_min
+        and asked.weight_kg <= calendar.row_max_kg[row]
+        and any(
+            calendar.run_usable_from[run] <= injection <= calendar.run_usable_to[run]
+            and asked.activity_mbq * 2 ** ((injection - int(calendar.run_reference[run])) / asked.half_life_min)
+            <= calendar.run_free_mbq[run]
+            for run in runs
+        )
+        and _all_free(calendar.free[row, day], slot + asked.scan_slot, asked.scan_slots)
+        and any(
+            _all_free(calendar.room_free[room, day], slot, asked.room_slots)
+            for room in range(int(calendar.room_from[site]), int(calendar.room_from[site + 1]))
+        )
+    )
+
+
+def _all_free(words: Bits, start: int, slots: int) -> bool:
+    if start + slots > SLOTS:
+        return False
+    return all(int(words[slot // 64]) >> (slot % 64) & 1 for slot in range(start, start + slots))
+
+
+type Search = Callable[[NetworkCalendar, Query, int], list[Choice]]
+
+_compiled: list[Search] = []
+_loading = Lock()
+
+
+def warm() -> None:
+    """Load the compiled search in the background; until it is there, the plain one answers."""
+    if not _compiled and _loading.acquire(blocking=False):
+        Thread(target=load, name="offers", daemon=True).start()
+
+
+def load() -> Search:
+    """The compiled search, from its cache on disk or compiled now."""
+    if not _compiled:
+        from gantry.solvers.offers_compiled import compiled_choices
+
+        _compiled.append(compiled_choices)
+    return _compiled[0]
+
+
+def best_choices(calendar: NetworkCalendar, need: Need, wish: Wish = NO_WISH, *, limit: int = 10) -> list[Choice]:
+    """The best choices in order of fit: in time before late, then delay and travel together."""
+    asked = query(calendar, need, wish)
+    if asked is None:
+        return []
+    search = _compiled[0] if _compiled else plain_choices
+    return search(calendar, asked, limit)
+
+
+def arrival_at(calendar: NetworkCalendar, choice: Choice) -> int:
+    """Unix minutes."""
+    return int(calendar.midnight[choice.site, choice.day]) + choice.slot * GRID_MIN
