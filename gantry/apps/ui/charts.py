@@ -125,7 +125,7 @@ def decay_chart(
         )
     enough_until = None
     if floor_mbq is not None:
-        body.append(_target(scale, floor_mbq, f"{floor_label} {say_mbq(floor_mbq)}"))
+        body.append(_target(scale, floor_mbq, f"{floor_label} {say_mbq(floor_mbq)}", at_start=True))
         enough_until = max((m for m in steps if activity_at(m) >= floor_mbq), default=None)
     sentence = f"{say_mbq(values[0])} at {labels[0]}, {say_mbq(values[-1])} at {labels[-1]}."
     if floor_mbq is not None:
@@ -195,12 +195,13 @@ def _x_labels(labels: Sequence[str], x: Sequence[float]) -> str:
     )
 
 
-def _target(scale: _Scale, value: float, label: str) -> str:
+def _target(scale: _Scale, value: float, label: str, *, at_start: bool = False) -> str:
     y = scale.y(value)
+    x, side = (LEFT + 6, "start") if at_start else (WIDTH - RIGHT - 4, "end")
     above = y - 5 if y > TOP + 16 else y + 14
     return (
         f'<line class="chart__target" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="chart__value" x="{WIDTH - RIGHT - 4}" y="{above:.1f}" text-anchor="end">{escape(label)}</text>'
+        f'<text class="chart__value" x="{x}" y="{above:.1f}" text-anchor="{side}">{escape(label)}</text>'
     )
 
 

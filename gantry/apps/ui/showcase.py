@@ -179,6 +179,7 @@ def _board(request: HttpRequest, now: datetime) -> dict[str, Any]:
             ("Scanner", [("PATIENT-ELM", "started", now - timedelta(minutes=2), "Finish", "late")]),
             ("Recovery", []),
         ],
+        "poll_seconds": int(request.GET["poll"]) if request.GET.get("poll", "").isdecimal() else 10,
         "hours": [("09:00", 5120.0), ("10:00", 3507.0), ("11:00", 2402.0), ("12:00", 1645.0), ("13:00", 1127.0)],
     }  # fmt: skip
 
