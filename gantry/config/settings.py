@@ -227,7 +227,9 @@ DICOM_PORT = int(os.environ.get("GANTRY_DICOM_PORT", "11112"))
 MLLP_PORT = int(os.environ.get("GANTRY_MLLP_PORT", "2575"))
 
 # Upward news between rooms: event kind -> dotted paths, called by `append` in the same transaction.
-GANTRY_SUBSCRIBERS: dict[str, list[str]] = {}
+GANTRY_SUBSCRIBERS: dict[str, list[str]] = {
+    "breach_recorded": ["gantry.apps.quality.services.open_incident"],
+}
 
 # Which function sends the messages of each door. The rooms that queue them never import a gateway.
 GANTRY_DOORS: dict[str, str] = {}

@@ -16,6 +16,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.urls")),
     path("people/", include("gantry.apps.accounts.urls")),
     path("ui/", include("gantry.apps.ui.urls")),
+    path("measures/", include("gantry.apps.quality.urls")),
+    path("", include("gantry.apps.desk.urls")),
 ]
 
 handler400 = "gantry.apps.ui.views.bad_request"

@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.timezone import get_current_timezone
 
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import history
 from gantry.apps.ui.parts import TimelineEvent
-from gantry.apps.ui.wording import exact
+from gantry.apps.ui.wording import say_exactly
 from gantry.domain.events import EventKind
 
 LATE = frozenset(
@@ -75,7 +76,7 @@ def _plain(value: Any) -> str:
         return ", ".join(_plain(v) for v in value if not isinstance(v, dict))
     text = str(value)
     if len(text) > 18 and "T" in text and (moment := _moment(text)):
-        return exact(moment)
+        return say_exactly(moment, get_current_timezone())
     if len(text) == 10 and (day := _day(text)):
         return f"{day:%-d %B %Y}"
     return text

@@ -5,25 +5,28 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Incident',
+            name="Incident",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('event', models.UUIDField(unique=True)),
-                ('organisation', models.UUIDField(null=True)),
-                ('site', models.UUIDField(null=True)),
-                ('opened_at', models.DateTimeField()),
-                ('summary', models.TextField()),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("event", models.UUIDField(unique=True)),
+                ("organisation", models.UUIDField(null=True)),
+                ("site", models.UUIDField(null=True)),
+                ("opened_at", models.DateTimeField()),
+                ("summary", models.TextField()),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
     ]

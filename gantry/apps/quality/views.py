@@ -1,0 +1,210 @@
+"""The manager's page: each measure says its number in words, draws it, and opens to the events behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from gantry.apps.accounts.access import requires
+from gantry.apps.audit.timeline import as_read
+from gantry.apps.quality import services
+from gantry.apps.quality.models import Incident
+from gantry.apps.referrals.models import Referral, RequestedProcedure
+from gantry.apps.ui.charts import Series, bar_chart, line_chart
+from gantry.apps.ui.parts import Card, Chart, Link
+from gantry.apps.ui.wording import pluralise, say_date
+from gantry.domain.access import Verb
+from gantry.domain.measures import Measure, Share, ShareResult, Unit, Wait
+
+WEEKS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    start: date
+    end: date
+
+    def __str__(self) -> str:
+        return f"{say_date(self.start)} to {say_date(self.end)}"
+
+
+def period_of(request: HttpRequest) -> Period:
+    """From the address, else the twelve weeks up to yesterday."""
+    end = _day(request.GET.get("to")) or request.now.date() - timedelta(days=1)
+    start = _day(request.GET.get("from")) or end - timedelta(days=7 * WEEKS - 1)
+    return Period(min(start, end), max(start, end))
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def say_share(result: ShareResult) -> str:
+    if not result.counted:
+        return "No scan was told to a patient for these dates."
+    return f"{result.met:,} of {pluralise(result.counted, 'scan')} ({result.percent:.1f} %)."
+
+
+def say_span(span: timedelta | None) -> str:
+    if span is None:
+        return "none"
+    days = span.total_seconds() / 86_400
+    return f"{days:.1f} days" if days >= 1 else f"{span.total_seconds() / 3600:.1f} hours"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    measure: Measure
+    number: str
+    sentence: str
+    href: str
+    chart: Chart
+    beside: Sequence[str] = ()
+
+
+def _share(request: HttpRequest, measure: Share, period: Period) -> Shown:
+    units = services.share_units(measure, request.acting.scope, start=period.start, end=period.end)
+    result = services.share_result(units)
+    weeks = services.by_week(units)
+    peak = max(weeks.items(), key=lambda w: w[1].percent or 0, default=None)
+    sentence = say_share(result)
+    if peak and peak[1].met:
+        sentence += f" The worst week began on {say_date(peak[0])}: {peak[1].met} of {peak[1].counted}."
+    fixed = services.corrections_behind(units)
+    return Shown(
+        measure=measure,
+        number=f"{result.percent:.1f} %" if result.percent is not None else "–",
+        sentence=sentence,
+        href=_opens(measure, period),
+        chart=bar_chart(
+            measure.title,
+            [f"{monday:%-d %b}" for monday in weeks],
+            [Series("Share of scans", [round(r.percent or 0, 2) for r in weeks.values()])],
+            sentence=sentence,
+            unit="%",
+        ),
+        beside=(f"{fixed} of the causes behind it were corrected later.",) if fixed else (),
+    )
+
+
+def _wait(request: HttpRequest, measure: Wait, period: Period) -> Shown:
+    units = services.wait_units(measure, request.acting.scope)
+    result = services.wait_result(units, start=period.start, end=period.end, now=request.now)
+    mondays = [
+        period.start - timedelta(days=period.start.weekday()) + timedelta(days=7 * i)
+        for i in range((period.end - period.start).days // 7 + 1)
+    ]
+    medians: list[float | None] = []
+    for monday in mondays:
+        week = services.wait_result(units, start=monday, end=monday + timedelta(days=6), now=request.now)
+        medians.append(round(week.median.total_seconds() / 86_400, 2) if week.median is not None else None)
+    sentence = (
+        f"{result.finished:,} finished: half within {say_span(result.median)}, nine in ten within {say_span(result.p90)}. "
+        f"{result.waiting:,} still {'waits' if result.waiting == 1 else 'wait'}"
+        + (f", the longest for {say_span(result.longest_waiting)}." if result.waiting else ".")
+    )
+    return Shown(
+        measure=measure,
+        number=say_span(result.median) if result.median is not None else "–",
+        sentence=sentence,
+        href=_opens(measure, period),
+        chart=line_chart(
+            measure.title,
+            [f"{monday:%-d %b}" for monday in mondays],
+            [Series("Median days", medians)],
+            sentence=sentence,
+            unit="days",
+        ),
+    )
+
+
+def _opens(measure: Measure, period: Period) -> str:
+    return f"{reverse('quality:measure', args=[measure.code])}?from={period.start}&to={period.end}"
+
+
+def shown(request: HttpRequest, measure: Measure, period: Period) -> Shown:
+    return _share(request, measure, period) if isinstance(measure, Share) else _wait(request, measure, period)
+
+
+@requires(Verb.SEE_MEASURES)
+def measures(request: HttpRequest) -> HttpResponse:
+    period = period_of(request)
+    found = [shown(request, measure, period) for measure in services.measures_on(request.now.date()).values()]
+    incidents = Incident.objects.for_user(request.acting.scope).order_by("-opened_at")[:10]
+    cards = [Card(one.measure.title, one.number, one.sentence, one.href) for one in found]
+    return render(
+        request,
+        "quality/measures.html",
+        {"period": period, "shown": found, "number_cards": cards, "incidents": incidents},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Unfolded:
+    """One unit behind a number: its name, its verdict, and its events."""
+
+    link: Link
+    verdict: str
+    events: Sequence[object]
+
+
+@requires(Verb.SEE_MEASURES)
+def measure(request: HttpRequest, code: str) -> HttpResponse:
+    found = services.measure(code, request.now.date())
+    if found is None:
+        raise Http404(code)
+    period = period_of(request)
+    if isinstance(found, Share):
+        read = services.share_units(found, request.acting.scope, start=period.start, end=period.end)
+        verdicts = {
+            u.unit: f"Counts on {say_date(u.day)}: {'met' if u.met else 'not met'}"
+            for u in sorted(read, key=lambda u: not u.met)
+        }
+    else:
+        waits = services.wait_units(found, request.acting.scope)
+        kept = [w for w in waits if w.until is None or period.start <= w.until.date() <= period.end]
+        kept.sort(key=lambda w: (w.until is not None, -((w.until or request.now) - w.since)))
+        verdicts = {
+            w.unit: f"{'Took' if w.until else 'Has waited'} {say_span((w.until or request.now) - w.since)}"
+            for w in kept
+        }
+    page = max(1, int(request.GET.get("page", "1"))) if request.GET.get("page", "1").isdigit() else 1
+    keys = list(verdicts)[(page - 1) * 25 : page * 25]
+    return render(
+        request,
+        "quality/measure.html",
+        {
+            "period": period,
+            "one": shown(request, found, period),
+            "units": _unfold(found, keys, verdicts),
+            "total": len(verdicts),
+            "page": page,
+            "more": len(verdicts) > page * 25,
+        },
+    )
+
+
+def _unfold(found: Measure, keys: Sequence[UUID], verdicts: dict[UUID, str]) -> list[Unfolded]:
+    events = services.events_behind(found, keys)
+    if found.unit is Unit.PROCEDURE:
+        names = {p.pk: (p.accession_number, p.referral_id) for p in RequestedProcedure.objects.filter(pk__in=keys)}
+    else:
+        names = {
+            r.pk: (f"Referral of {say_date(r.received_at.date())}", r.pk) for r in Referral.objects.filter(pk__in=keys)
+        }
+    return [
+        Unfolded(
+            Link(names[key][0], reverse("desk:timeline", args=["referral", names[key][1]])),
+            verdicts[key],
+            [as_read(event) for event in events if key in event.subjects],
+        )
+        for key in keys
+        if key in names
+    ]
