@@ -7,6 +7,7 @@ abort stay as they are; only waiting, and the reading and writing of P-DATA, are
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import select
 import socket
@@ -27,6 +28,9 @@ _config.LOG_HANDLER_LEVEL = "none"
 
 LOOK_ROUND_S = 0.05
 """How long anything waits before it looks whether it is being stopped."""
+
+HANDED_BYTES = 128
+"""The peer's address goes with a handed-over connection in a message of this length."""
 
 P_DATA_TF = 0x04
 ASSOCIATE_LIMIT_BYTES = 1 << 20
@@ -228,6 +232,13 @@ class PromptAssociation(Association):
         self.dimse.msg_queue = WakingQueue(self._woken)
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
 
+    def run_reactor(self) -> None:
+        try:
+            super().run_reactor()
+        finally:
+            if isinstance(self._server, PromptServer):
+                self._server.association_ended()
+
     def _run_reactor(self) -> None:
         self._is_paused = False
         while not self._kill:
@@ -309,6 +320,8 @@ class PromptServer(AssociationServer):
     ) -> None:
         self.limit_bytes = limit_bytes
         self._channel = channel
+        self.orphaned = False
+        """The process that hands connections over is gone."""
         super().__init__(
             ae, address, ae.ae_title, ae.supported_contexts, evt_handlers=handlers, request_handler=PromptRequest
         )
@@ -338,12 +351,20 @@ class PromptServer(AssociationServer):
     def get_request(self) -> tuple[socket.socket, Any]:
         if self._channel is None:
             return super().get_request()
-        message, handed, _, _ = socket.recv_fds(self._channel, 256, 1)
+        message, handed, _, _ = socket.recv_fds(self._channel, HANDED_BYTES, 1)
+        if not message:
+            self.orphaned = True
+            time.sleep(LOOK_ROUND_S)
         if not handed:
             raise OSError("nothing was handed over")
         connection = socket.socket(fileno=handed[0])
-        host, _, port = message.decode().rpartition(" ")
+        host, _, port = message.decode().strip().rpartition(" ")
         return connection, (host, int(port))
+
+    def association_ended(self) -> None:
+        if self._channel is not None:
+            with contextlib.suppress(OSError):
+                self._channel.send(b"-")
 
     def service_actions(self) -> None:
         """Nothing: the base class forces a garbage collection here."""

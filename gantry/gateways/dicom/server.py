@@ -86,6 +86,10 @@ class Server:
     def active(self) -> int:
         return len(self._server.active_associations)
 
+    @property
+    def orphaned(self) -> bool:
+        return self._server.orphaned
+
     def stop(self) -> None:
         """Takes no more connections, aborts what is still open, and returns when all is down."""
         self._server.shutdown()
