@@ -8,286 +8,719 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('booking', '0001_initial'),
-        ('estate', '0001_initial'),
-        ('pghistory', '0007_auto_20250421_0444'),
+        ("booking", "0001_initial"),
+        ("estate", "0001_initial"),
+        ("pghistory", "0007_auto_20250421_0444"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Batch',
+            name="Batch",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('number', models.CharField(max_length=60)),
-                ('tracer', models.CharField(max_length=40)),
-                ('reference_at', models.DateTimeField()),
-                ('activity_mbq', models.FloatField()),
-                ('volume_ml', models.FloatField(null=True)),
-                ('expires_at', models.DateTimeField()),
-                ('state', models.CharField(choices=[('expected', 'expected'), ('received', 'received'), ('supplier_released', 'supplier_released'), ('accepted', 'accepted'), ('spent', 'spent'), ('expired', 'expired'), ('rejected', 'rejected'), ('failed', 'failed'), ('recalled', 'recalled')], max_length=20)),
-                ('released_by', models.CharField(blank=True, max_length=120)),
-                ('released_at', models.DateTimeField(null=True)),
-                ('accepted_by', models.CharField(blank=True, max_length=120)),
-                ('accepted_at', models.DateTimeField(null=True)),
-                ('ended_reason', models.TextField(blank=True)),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='batches', to='estate.site')),
-                ('supplier', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.organisation')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("number", models.CharField(max_length=60)),
+                ("tracer", models.CharField(max_length=40)),
+                ("reference_at", models.DateTimeField()),
+                ("activity_mbq", models.FloatField()),
+                ("volume_ml", models.FloatField(null=True)),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("expected", "expected"),
+                            ("received", "received"),
+                            ("supplier_released", "supplier_released"),
+                            ("accepted", "accepted"),
+                            ("spent", "spent"),
+                            ("expired", "expired"),
+                            ("rejected", "rejected"),
+                            ("failed", "failed"),
+                            ("recalled", "recalled"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("released_by", models.CharField(blank=True, max_length=120)),
+                ("released_at", models.DateTimeField(null=True)),
+                ("accepted_by", models.CharField(blank=True, max_length=120)),
+                ("accepted_at", models.DateTimeField(null=True)),
+                ("ended_reason", models.TextField(blank=True)),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="batches", to="estate.site"
+                    ),
+                ),
+                (
+                    "supplier",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.organisation"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Container',
+            name="Container",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=10)),
-                ('barcode', models.CharField(max_length=40, unique=True)),
-                ('volume_ml', models.FloatField(null=True)),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='containers', to='radiopharmacy.batch')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("kind", models.CharField(max_length=10)),
+                ("barcode", models.CharField(max_length=40, unique=True)),
+                ("volume_ml", models.FloatField(null=True)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="containers", to="radiopharmacy.batch"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Dose',
+            name="Dose",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('tracer', models.CharField(max_length=40)),
-                ('drawn_mbq', models.FloatField()),
-                ('drawn_at', models.DateTimeField()),
-                ('volume_ml', models.FloatField(null=True)),
-                ('state', models.CharField(choices=[('prepared', 'prepared'), ('assigned', 'assigned'), ('administered', 'administered'), ('wasted', 'wasted'), ('returned_to_supplier', 'returned_to_supplier')], max_length=24)),
-                ('injected_at', models.DateTimeField(null=True)),
-                ('residual_mbq', models.FloatField(null=True)),
-                ('residual_at', models.DateTimeField(null=True)),
-                ('net_mbq', models.FloatField(null=True)),
-                ('ended_reason', models.TextField(blank=True)),
-                ('appointment', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='doses', to='booking.appointment')),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='doses', to='radiopharmacy.batch')),
-                ('container', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='dose', to='radiopharmacy.container')),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tracer", models.CharField(max_length=40)),
+                ("drawn_mbq", models.FloatField()),
+                ("drawn_at", models.DateTimeField()),
+                ("volume_ml", models.FloatField(null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("prepared", "prepared"),
+                            ("assigned", "assigned"),
+                            ("administered", "administered"),
+                            ("wasted", "wasted"),
+                            ("returned_to_supplier", "returned_to_supplier"),
+                        ],
+                        max_length=24,
+                    ),
+                ),
+                ("injected_at", models.DateTimeField(null=True)),
+                ("residual_mbq", models.FloatField(null=True)),
+                ("residual_at", models.DateTimeField(null=True)),
+                ("net_mbq", models.FloatField(null=True)),
+                ("ended_reason", models.TextField(blank=True)),
+                (
+                    "appointment",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="doses",
+                        to="booking.appointment",
+                    ),
+                ),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="doses", to="radiopharmacy.batch"
+                    ),
+                ),
+                (
+                    "container",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="dose", to="radiopharmacy.container"
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.site"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DoseEvent',
+            name="DoseEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
-                ('tracer', models.CharField(max_length=40)),
-                ('drawn_mbq', models.FloatField()),
-                ('drawn_at', models.DateTimeField()),
-                ('volume_ml', models.FloatField(null=True)),
-                ('state', models.CharField(choices=[('prepared', 'prepared'), ('assigned', 'assigned'), ('administered', 'administered'), ('wasted', 'wasted'), ('returned_to_supplier', 'returned_to_supplier')], max_length=24)),
-                ('injected_at', models.DateTimeField(null=True)),
-                ('residual_mbq', models.FloatField(null=True)),
-                ('residual_at', models.DateTimeField(null=True)),
-                ('net_mbq', models.FloatField(null=True)),
-                ('ended_reason', models.TextField(blank=True)),
-                ('appointment', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='booking.appointment')),
-                ('batch', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='radiopharmacy.batch')),
-                ('container', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='radiopharmacy.container')),
-                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
-                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='radiopharmacy.dose')),
-                ('site', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.site')),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
+                ("tracer", models.CharField(max_length=40)),
+                ("drawn_mbq", models.FloatField()),
+                ("drawn_at", models.DateTimeField()),
+                ("volume_ml", models.FloatField(null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("prepared", "prepared"),
+                            ("assigned", "assigned"),
+                            ("administered", "administered"),
+                            ("wasted", "wasted"),
+                            ("returned_to_supplier", "returned_to_supplier"),
+                        ],
+                        max_length=24,
+                    ),
+                ),
+                ("injected_at", models.DateTimeField(null=True)),
+                ("residual_mbq", models.FloatField(null=True)),
+                ("residual_at", models.DateTimeField(null=True)),
+                ("net_mbq", models.FloatField(null=True)),
+                ("ended_reason", models.TextField(blank=True)),
+                (
+                    "appointment",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="booking.appointment",
+                    ),
+                ),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="radiopharmacy.batch",
+                    ),
+                ),
+                (
+                    "container",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="radiopharmacy.container",
+                    ),
+                ),
+                (
+                    "pgh_context",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="pghistory.context",
+                    ),
+                ),
+                (
+                    "pgh_obj",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="radiopharmacy.dose",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="estate.site",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='SupplyRun',
+            name="SupplyRun",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('production_site', models.CharField(max_length=80)),
-                ('tracer', models.CharField(max_length=40)),
-                ('due_at', models.DateTimeField()),
-                ('reference_at', models.DateTimeField()),
-                ('cut_off_at', models.DateTimeField()),
-                ('capacity_mbq', models.FloatField()),
-                ('price_pence', models.PositiveIntegerField(default=0)),
-                ('price_pence_per_gbq', models.PositiveIntegerField(default=0)),
-                ('assumed', models.BooleanField(default=False)),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='estate.site')),
-                ('supplier', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.organisation')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("production_site", models.CharField(max_length=80)),
+                ("tracer", models.CharField(max_length=40)),
+                ("due_at", models.DateTimeField()),
+                ("reference_at", models.DateTimeField()),
+                ("cut_off_at", models.DateTimeField()),
+                ("capacity_mbq", models.FloatField()),
+                ("price_pence", models.PositiveIntegerField(default=0)),
+                ("price_pence_per_gbq", models.PositiveIntegerField(default=0)),
+                ("assumed", models.BooleanField(default=False)),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="runs", to="estate.site"
+                    ),
+                ),
+                (
+                    "supplier",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.organisation"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TracerDelivery',
+            name="TracerDelivery",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('received_at', models.DateTimeField()),
-                ('received_by', models.CharField(max_length=120)),
-                ('packages', models.PositiveSmallIntegerField(default=1)),
-                ('transport_index', models.FloatField(null=True)),
-                ('label', models.CharField(blank=True, max_length=20)),
-                ('measured_mbq', models.FloatField()),
-                ('measured_at', models.DateTimeField()),
-                ('instrument', models.CharField(max_length=60)),
-                ('expected_mbq', models.FloatField()),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='radiopharmacy.batch')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("received_at", models.DateTimeField()),
+                ("received_by", models.CharField(max_length=120)),
+                ("packages", models.PositiveSmallIntegerField(default=1)),
+                ("transport_index", models.FloatField(null=True)),
+                ("label", models.CharField(blank=True, max_length=20)),
+                ("measured_mbq", models.FloatField()),
+                ("measured_at", models.DateTimeField()),
+                ("instrument", models.CharField(max_length=60)),
+                ("expected_mbq", models.FloatField()),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="deliveries", to="radiopharmacy.batch"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='TracerOrder',
+            name="TracerOrder",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('tracer', models.CharField(max_length=40)),
-                ('activity_mbq', models.FloatField()),
-                ('patients', models.PositiveSmallIntegerField(default=0)),
-                ('state', models.CharField(choices=[('drafted', 'drafted'), ('placed', 'placed'), ('confirmed', 'confirmed'), ('fulfilled', 'fulfilled'), ('cancelled', 'cancelled'), ('failed', 'failed')], max_length=12)),
-                ('placed_at', models.DateTimeField(null=True)),
-                ('supplier_reference', models.CharField(blank=True, max_length=60)),
-                ('ended_reason', models.TextField(blank=True)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='radiopharmacy.supplyrun')),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tracer", models.CharField(max_length=40)),
+                ("activity_mbq", models.FloatField()),
+                ("patients", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("drafted", "drafted"),
+                            ("placed", "placed"),
+                            ("confirmed", "confirmed"),
+                            ("fulfilled", "fulfilled"),
+                            ("cancelled", "cancelled"),
+                            ("failed", "failed"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("placed_at", models.DateTimeField(null=True)),
+                ("supplier_reference", models.CharField(blank=True, max_length=60)),
+                ("ended_reason", models.TextField(blank=True)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="orders", to="radiopharmacy.supplyrun"
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.site"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='BatchEvent',
+            name="BatchEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
-                ('number', models.CharField(max_length=60)),
-                ('tracer', models.CharField(max_length=40)),
-                ('reference_at', models.DateTimeField()),
-                ('activity_mbq', models.FloatField()),
-                ('volume_ml', models.FloatField(null=True)),
-                ('expires_at', models.DateTimeField()),
-                ('state', models.CharField(choices=[('expected', 'expected'), ('received', 'received'), ('supplier_released', 'supplier_released'), ('accepted', 'accepted'), ('spent', 'spent'), ('expired', 'expired'), ('rejected', 'rejected'), ('failed', 'failed'), ('recalled', 'recalled')], max_length=20)),
-                ('released_by', models.CharField(blank=True, max_length=120)),
-                ('released_at', models.DateTimeField(null=True)),
-                ('accepted_by', models.CharField(blank=True, max_length=120)),
-                ('accepted_at', models.DateTimeField(null=True)),
-                ('ended_reason', models.TextField(blank=True)),
-                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
-                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='radiopharmacy.batch')),
-                ('site', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.site')),
-                ('supplier', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.organisation')),
-                ('order', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='radiopharmacy.tracerorder')),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
+                ("number", models.CharField(max_length=60)),
+                ("tracer", models.CharField(max_length=40)),
+                ("reference_at", models.DateTimeField()),
+                ("activity_mbq", models.FloatField()),
+                ("volume_ml", models.FloatField(null=True)),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("expected", "expected"),
+                            ("received", "received"),
+                            ("supplier_released", "supplier_released"),
+                            ("accepted", "accepted"),
+                            ("spent", "spent"),
+                            ("expired", "expired"),
+                            ("rejected", "rejected"),
+                            ("failed", "failed"),
+                            ("recalled", "recalled"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("released_by", models.CharField(blank=True, max_length=120)),
+                ("released_at", models.DateTimeField(null=True)),
+                ("accepted_by", models.CharField(blank=True, max_length=120)),
+                ("accepted_at", models.DateTimeField(null=True)),
+                ("ended_reason", models.TextField(blank=True)),
+                (
+                    "pgh_context",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="pghistory.context",
+                    ),
+                ),
+                (
+                    "pgh_obj",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="radiopharmacy.batch",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="estate.site",
+                    ),
+                ),
+                (
+                    "supplier",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="estate.organisation",
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="radiopharmacy.tracerorder",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.AddField(
-            model_name='batch',
-            name='order',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='batches', to='radiopharmacy.tracerorder'),
+            model_name="batch",
+            name="order",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="batches",
+                to="radiopharmacy.tracerorder",
+            ),
         ),
         migrations.CreateModel(
-            name='TracerOrderEvent',
+            name="TracerOrderEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
-                ('tracer', models.CharField(max_length=40)),
-                ('activity_mbq', models.FloatField()),
-                ('patients', models.PositiveSmallIntegerField(default=0)),
-                ('state', models.CharField(choices=[('drafted', 'drafted'), ('placed', 'placed'), ('confirmed', 'confirmed'), ('fulfilled', 'fulfilled'), ('cancelled', 'cancelled'), ('failed', 'failed')], max_length=12)),
-                ('placed_at', models.DateTimeField(null=True)),
-                ('supplier_reference', models.CharField(blank=True, max_length=60)),
-                ('ended_reason', models.TextField(blank=True)),
-                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
-                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='radiopharmacy.tracerorder')),
-                ('run', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='radiopharmacy.supplyrun')),
-                ('site', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.site')),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
+                ("tracer", models.CharField(max_length=40)),
+                ("activity_mbq", models.FloatField()),
+                ("patients", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("drafted", "drafted"),
+                            ("placed", "placed"),
+                            ("confirmed", "confirmed"),
+                            ("fulfilled", "fulfilled"),
+                            ("cancelled", "cancelled"),
+                            ("failed", "failed"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("placed_at", models.DateTimeField(null=True)),
+                ("supplier_reference", models.CharField(blank=True, max_length=60)),
+                ("ended_reason", models.TextField(blank=True)),
+                (
+                    "pgh_context",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="pghistory.context",
+                    ),
+                ),
+                (
+                    "pgh_obj",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="radiopharmacy.tracerorder",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="radiopharmacy.supplyrun",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="estate.site",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='WasteItem',
+            name="WasteItem",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('activity_mbq', models.FloatField()),
-                ('at', models.DateTimeField()),
-                ('cause_code', models.CharField(max_length=40)),
-                ('event', models.UUIDField()),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='waste', to='radiopharmacy.batch')),
-                ('dose', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='waste', to='radiopharmacy.dose')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("activity_mbq", models.FloatField()),
+                ("at", models.DateTimeField()),
+                ("cause_code", models.CharField(max_length=40)),
+                ("event", models.UUIDField()),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="waste", to="radiopharmacy.batch"
+                    ),
+                ),
+                (
+                    "dose",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="waste",
+                        to="radiopharmacy.dose",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Assay',
+            name="Assay",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('purpose', models.CharField(max_length=12)),
-                ('activity_mbq', models.FloatField()),
-                ('at', models.DateTimeField()),
-                ('instrument', models.CharField(max_length=60)),
-                ('by_name', models.CharField(max_length=120)),
-                ('event', models.UUIDField()),
-                ('container', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='assays', to='radiopharmacy.container')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("purpose", models.CharField(max_length=12)),
+                ("activity_mbq", models.FloatField()),
+                ("at", models.DateTimeField()),
+                ("instrument", models.CharField(max_length=60)),
+                ("by_name", models.CharField(max_length=120)),
+                ("event", models.UUIDField()),
+                (
+                    "container",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="assays", to="radiopharmacy.container"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['container', 'at'], name='assay_when')],
+                "indexes": [models.Index(fields=["container", "at"], name="assay_when")],
             },
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='dose',
-            trigger=pgtrigger.compiler.Trigger(name='dose_lifecycle', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{assigned:administered,assigned:wasted,prepared:assigned,prepared:returned_to_supplier,prepared:wasted}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='62fd9151f38c9904d5a19566eeeb81789978ed51', operation='UPDATE', pgid='pgtrigger_dose_lifecycle_dd51a', table='radiopharmacy_dose', when='BEFORE')),
+            model_name="dose",
+            trigger=pgtrigger.compiler.Trigger(
+                name="dose_lifecycle",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{assigned:administered,assigned:wasted,prepared:assigned,prepared:returned_to_supplier,prepared:wasted}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="62fd9151f38c9904d5a19566eeeb81789978ed51",
+                    operation="UPDATE",
+                    pgid="pgtrigger_dose_lifecycle_dd51a",
+                    table="radiopharmacy_dose",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='dose',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "radiopharmacy_doseevent" ("appointment_id", "batch_id", "container_id", "drawn_at", "drawn_mbq", "ended_reason", "id", "injected_at", "net_mbq", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "residual_at", "residual_mbq", "site_id", "state", "tracer", "volume_ml") VALUES (NEW."appointment_id", NEW."batch_id", NEW."container_id", NEW."drawn_at", NEW."drawn_mbq", NEW."ended_reason", NEW."id", NEW."injected_at", NEW."net_mbq", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."residual_at", NEW."residual_mbq", NEW."site_id", NEW."state", NEW."tracer", NEW."volume_ml"); RETURN NULL;', hash='6c1fa632c6ff66f715ce38895c22b43c05f04af2', operation='INSERT', pgid='pgtrigger_insert_insert_90e0a', table='radiopharmacy_dose', when='AFTER')),
+            model_name="dose",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "radiopharmacy_doseevent" ("appointment_id", "batch_id", "container_id", "drawn_at", "drawn_mbq", "ended_reason", "id", "injected_at", "net_mbq", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "residual_at", "residual_mbq", "site_id", "state", "tracer", "volume_ml") VALUES (NEW."appointment_id", NEW."batch_id", NEW."container_id", NEW."drawn_at", NEW."drawn_mbq", NEW."ended_reason", NEW."id", NEW."injected_at", NEW."net_mbq", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."residual_at", NEW."residual_mbq", NEW."site_id", NEW."state", NEW."tracer", NEW."volume_ml"); RETURN NULL;',
+                    hash="6c1fa632c6ff66f715ce38895c22b43c05f04af2",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_90e0a",
+                    table="radiopharmacy_dose",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='dose',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "radiopharmacy_doseevent" ("appointment_id", "batch_id", "container_id", "drawn_at", "drawn_mbq", "ended_reason", "id", "injected_at", "net_mbq", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "residual_at", "residual_mbq", "site_id", "state", "tracer", "volume_ml") VALUES (NEW."appointment_id", NEW."batch_id", NEW."container_id", NEW."drawn_at", NEW."drawn_mbq", NEW."ended_reason", NEW."id", NEW."injected_at", NEW."net_mbq", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."residual_at", NEW."residual_mbq", NEW."site_id", NEW."state", NEW."tracer", NEW."volume_ml"); RETURN NULL;', hash='19fbe136ddb252b754bae9dfa8ce10257ae3235f', operation='UPDATE', pgid='pgtrigger_update_update_0210a', table='radiopharmacy_dose', when='AFTER')),
+            model_name="dose",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "radiopharmacy_doseevent" ("appointment_id", "batch_id", "container_id", "drawn_at", "drawn_mbq", "ended_reason", "id", "injected_at", "net_mbq", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "residual_at", "residual_mbq", "site_id", "state", "tracer", "volume_ml") VALUES (NEW."appointment_id", NEW."batch_id", NEW."container_id", NEW."drawn_at", NEW."drawn_mbq", NEW."ended_reason", NEW."id", NEW."injected_at", NEW."net_mbq", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."residual_at", NEW."residual_mbq", NEW."site_id", NEW."state", NEW."tracer", NEW."volume_ml"); RETURN NULL;',
+                    hash="19fbe136ddb252b754bae9dfa8ce10257ae3235f",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_0210a",
+                    table="radiopharmacy_dose",
+                    when="AFTER",
+                ),
+            ),
         ),
         migrations.AddIndex(
-            model_name='supplyrun',
-            index=models.Index(fields=['site', 'due_at'], name='run_day'),
+            model_name="supplyrun",
+            index=models.Index(fields=["site", "due_at"], name="run_day"),
         ),
         migrations.AddConstraint(
-            model_name='supplyrun',
-            constraint=models.UniqueConstraint(fields=('supplier', 'site', 'tracer', 'due_at'), name='run_once'),
+            model_name="supplyrun",
+            constraint=models.UniqueConstraint(fields=("supplier", "site", "tracer", "due_at"), name="run_once"),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='tracerorder',
-            trigger=pgtrigger.compiler.Trigger(name='order_lifecycle', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{confirmed:cancelled,confirmed:failed,confirmed:fulfilled,drafted:cancelled,drafted:placed,placed:cancelled,placed:confirmed,placed:failed,placed:fulfilled}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='c2a7b35b42079a51a72abe07bff8d8fb1b21e69a', operation='UPDATE', pgid='pgtrigger_order_lifecycle_06f39', table='radiopharmacy_tracerorder', when='BEFORE')),
+            model_name="tracerorder",
+            trigger=pgtrigger.compiler.Trigger(
+                name="order_lifecycle",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{confirmed:cancelled,confirmed:failed,confirmed:fulfilled,drafted:cancelled,drafted:placed,placed:cancelled,placed:confirmed,placed:failed,placed:fulfilled}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="c2a7b35b42079a51a72abe07bff8d8fb1b21e69a",
+                    operation="UPDATE",
+                    pgid="pgtrigger_order_lifecycle_06f39",
+                    table="radiopharmacy_tracerorder",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='tracerorder',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "radiopharmacy_tracerorderevent" ("activity_mbq", "ended_reason", "id", "patients", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "placed_at", "run_id", "site_id", "state", "supplier_reference", "tracer") VALUES (NEW."activity_mbq", NEW."ended_reason", NEW."id", NEW."patients", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."placed_at", NEW."run_id", NEW."site_id", NEW."state", NEW."supplier_reference", NEW."tracer"); RETURN NULL;', hash='eb06201e06a3c7be69c8561c76778d5640036f5a', operation='INSERT', pgid='pgtrigger_insert_insert_82d36', table='radiopharmacy_tracerorder', when='AFTER')),
+            model_name="tracerorder",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "radiopharmacy_tracerorderevent" ("activity_mbq", "ended_reason", "id", "patients", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "placed_at", "run_id", "site_id", "state", "supplier_reference", "tracer") VALUES (NEW."activity_mbq", NEW."ended_reason", NEW."id", NEW."patients", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."placed_at", NEW."run_id", NEW."site_id", NEW."state", NEW."supplier_reference", NEW."tracer"); RETURN NULL;',
+                    hash="eb06201e06a3c7be69c8561c76778d5640036f5a",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_82d36",
+                    table="radiopharmacy_tracerorder",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='tracerorder',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "radiopharmacy_tracerorderevent" ("activity_mbq", "ended_reason", "id", "patients", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "placed_at", "run_id", "site_id", "state", "supplier_reference", "tracer") VALUES (NEW."activity_mbq", NEW."ended_reason", NEW."id", NEW."patients", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."placed_at", NEW."run_id", NEW."site_id", NEW."state", NEW."supplier_reference", NEW."tracer"); RETURN NULL;', hash='1ab7ad7c97bfd0944a5ed06275a08ca17544abda', operation='UPDATE', pgid='pgtrigger_update_update_23342', table='radiopharmacy_tracerorder', when='AFTER')),
+            model_name="tracerorder",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "radiopharmacy_tracerorderevent" ("activity_mbq", "ended_reason", "id", "patients", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "placed_at", "run_id", "site_id", "state", "supplier_reference", "tracer") VALUES (NEW."activity_mbq", NEW."ended_reason", NEW."id", NEW."patients", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."placed_at", NEW."run_id", NEW."site_id", NEW."state", NEW."supplier_reference", NEW."tracer"); RETURN NULL;',
+                    hash="1ab7ad7c97bfd0944a5ed06275a08ca17544abda",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_23342",
+                    table="radiopharmacy_tracerorder",
+                    when="AFTER",
+                ),
+            ),
         ),
         migrations.AddIndex(
-            model_name='batch',
-            index=models.Index(fields=['site', 'reference_at'], name='batch_day'),
+            model_name="batch",
+            index=models.Index(fields=["site", "reference_at"], name="batch_day"),
         ),
         migrations.AddConstraint(
-            model_name='batch',
-            constraint=models.UniqueConstraint(fields=('supplier', 'number', 'site'), name='batch_once'),
+            model_name="batch",
+            constraint=models.UniqueConstraint(fields=("supplier", "number", "site"), name="batch_once"),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='batch',
-            trigger=pgtrigger.compiler.Trigger(name='batch_lifecycle', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{accepted:expired,accepted:recalled,accepted:spent,expected:failed,expected:received,expired:recalled,received:failed,received:rejected,received:supplier_released,spent:recalled,supplier_released:accepted,supplier_released:failed,supplier_released:recalled,supplier_released:rejected}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='f12afecc5c41c9d1678863c3ec55a1f23681616e', operation='UPDATE', pgid='pgtrigger_batch_lifecycle_846fa', table='radiopharmacy_batch', when='BEFORE')),
+            model_name="batch",
+            trigger=pgtrigger.compiler.Trigger(
+                name="batch_lifecycle",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{accepted:expired,accepted:recalled,accepted:spent,expected:failed,expected:received,expired:recalled,received:failed,received:rejected,received:supplier_released,spent:recalled,supplier_released:accepted,supplier_released:failed,supplier_released:recalled,supplier_released:rejected}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="f12afecc5c41c9d1678863c3ec55a1f23681616e",
+                    operation="UPDATE",
+                    pgid="pgtrigger_batch_lifecycle_846fa",
+                    table="radiopharmacy_batch",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='batch',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "radiopharmacy_batchevent" ("accepted_at", "accepted_by", "activity_mbq", "ended_reason", "expires_at", "id", "number", "order_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reference_at", "released_at", "released_by", "site_id", "state", "supplier_id", "tracer", "volume_ml") VALUES (NEW."accepted_at", NEW."accepted_by", NEW."activity_mbq", NEW."ended_reason", NEW."expires_at", NEW."id", NEW."number", NEW."order_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."reference_at", NEW."released_at", NEW."released_by", NEW."site_id", NEW."state", NEW."supplier_id", NEW."tracer", NEW."volume_ml"); RETURN NULL;', hash='d09e1f6ada9a79ae028d002c338c92f202012f62', operation='INSERT', pgid='pgtrigger_insert_insert_19f70', table='radiopharmacy_batch', when='AFTER')),
+            model_name="batch",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "radiopharmacy_batchevent" ("accepted_at", "accepted_by", "activity_mbq", "ended_reason", "expires_at", "id", "number", "order_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reference_at", "released_at", "released_by", "site_id", "state", "supplier_id", "tracer", "volume_ml") VALUES (NEW."accepted_at", NEW."accepted_by", NEW."activity_mbq", NEW."ended_reason", NEW."expires_at", NEW."id", NEW."number", NEW."order_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."reference_at", NEW."released_at", NEW."released_by", NEW."site_id", NEW."state", NEW."supplier_id", NEW."tracer", NEW."volume_ml"); RETURN NULL;',
+                    hash="d09e1f6ada9a79ae028d002c338c92f202012f62",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_19f70",
+                    table="radiopharmacy_batch",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='batch',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "radiopharmacy_batchevent" ("accepted_at", "accepted_by", "activity_mbq", "ended_reason", "expires_at", "id", "number", "order_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reference_at", "released_at", "released_by", "site_id", "state", "supplier_id", "tracer", "volume_ml") VALUES (NEW."accepted_at", NEW."accepted_by", NEW."activity_mbq", NEW."ended_reason", NEW."expires_at", NEW."id", NEW."number", NEW."order_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."reference_at", NEW."released_at", NEW."released_by", NEW."site_id", NEW."state", NEW."supplier_id", NEW."tracer", NEW."volume_ml"); RETURN NULL;', hash='4a6a096763fa6ff9da0a535c9a20d47c61b453f8', operation='UPDATE', pgid='pgtrigger_update_update_fe49d', table='radiopharmacy_batch', when='AFTER')),
+            model_name="batch",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "radiopharmacy_batchevent" ("accepted_at", "accepted_by", "activity_mbq", "ended_reason", "expires_at", "id", "number", "order_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reference_at", "released_at", "released_by", "site_id", "state", "supplier_id", "tracer", "volume_ml") VALUES (NEW."accepted_at", NEW."accepted_by", NEW."activity_mbq", NEW."ended_reason", NEW."expires_at", NEW."id", NEW."number", NEW."order_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."reference_at", NEW."released_at", NEW."released_by", NEW."site_id", NEW."state", NEW."supplier_id", NEW."tracer", NEW."volume_ml"); RETURN NULL;',
+                    hash="4a6a096763fa6ff9da0a535c9a20d47c61b453f8",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_fe49d",
+                    table="radiopharmacy_batch",
+                    when="AFTER",
+                ),
+            ),
         ),
     ]

@@ -1,0 +1,300 @@
+"""Batches: received and measured, released by the supplier, accepted by the site, and every way they end."""
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from gantry.apps.audit.ids import new_id
+from gantry.apps.audit.models import Event
+from gantry.apps.audit.services import Stale, append
+from gantry.apps.radiopharmacy.models import Assay, Batch, Container, TracerDelivery, TracerOrder, WasteItem
+from gantry.apps.radiopharmacy.services.allotments import allot, coming_mbq, settle_loss
+from gantry.apps.radiopharmacy.services.orders import move as move_order
+from gantry.apps.radiopharmacy.services.orders import record as record_order
+from gantry.apps.radiopharmacy.services.refusals import NotDone
+from gantry.apps.radiopharmacy.services.stock import delivery_of, left_in, nuclide_of
+from gantry.domain import decay
+from gantry.domain.events import Actor, Cause, CauseCode, EventKind
+from gantry.domain.lifecycle import advance
+from gantry.domain.supply import BATCH, BatchEvent, BatchState, Difference, OrderEvent, why_not_accepted
+from gantry.reference.hot_lab import DELIVERY_TOLERANCE_PERCENT
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFacts:
+    """What the papers say and what the calibrator says. Stated activity is at `reference_at`."""
+
+    number: str
+    stated_mbq: float
+    reference_at: datetime
+    expires_at: datetime
+    measured_mbq: float
+    measured_at: datetime
+    instrument: str
+    received_at: datetime
+    volume_ml: float | None = None
+    packages: int = 1
+    transport_index: float | None = None
+    label: str = ""
+    barcode: str = ""
+
+
+def new_barcode(prefix: str) -> str:
+    """Short enough to read out, long enough never to meet its like: 50 random bits in base 32."""
+    return prefix + base64.b32encode(new_id().bytes[-7:]).decode()[:10]
+
+
+@transaction.atomic
+def receive_delivery(order: TracerOrder, facts: DeliveryFacts, *, now: datetime, by: Actor) -> Batch:
+    """Into quarantine, measured. The difference from what was expected is kept, whatever it is."""
+    if why := why_not_received(order, facts):
+        raise NotDone(why)
+    move_order(order, OrderEvent.FULFIL)
+    batch = Batch.objects.create(
+        order=order,
+        site_id=order.site_id,
+        supplier_id=order.run.supplier_id,
+        number=facts.number.strip(),
+        tracer=order.tracer,
+        reference_at=facts.reference_at,
+        activity_mbq=facts.stated_mbq,
+        volume_ml=facts.volume_ml,
+        expires_at=facts.expires_at,
+        state=advance(BATCH, BatchState.EXPECTED, BatchEvent.RECEIVE),
+    )
+    stated = decay.Assay(nuclide_of(batch.tracer), facts.stated_mbq, facts.reference_at)
+    delivery = TracerDelivery.objects.create(
+        batch=batch,
+        received_at=facts.received_at,
+        received_by=by.name,
+        packages=facts.packages,
+        transport_index=facts.transport_index,
+        label=facts.label,
+        measured_mbq=facts.measured_mbq,
+        measured_at=facts.measured_at,
+        instrument=facts.instrument,
+        expected_mbq=stated.activity_at(facts.measured_at),
+    )
+    vial = Container.objects.create(
+        batch=batch, kind="vial", barcode=facts.barcode.strip() or new_barcode("V"), volume_ml=facts.volume_ml
+    )
+    difference = difference_of(delivery)
+    event = record(
+        batch,
+        EventKind.DELIVERY_RECEIVED,
+        at=facts.received_at,
+        now=now,
+        by=by,
+        data={
+            "number": batch.number,
+            "measured_mbq": facts.measured_mbq,
+            "measured_at": facts.measured_at,
+            "expected_mbq": delivery.expected_mbq,
+            "within_tolerance": difference.within,
+        },
+    )
+    Assay.objects.create(
+        container=vial,
+        purpose="receipt",
+        activity_mbq=facts.measured_mbq,
+        at=facts.measured_at,
+        instrument=facts.instrument,
+        by_name=by.name,
+        event=event.pk,
+    )
+    record_order(order, EventKind.ORDER_FULFILLED, at=facts.received_at, now=now, by=by, data={"batch": batch.pk})
+    allot(order.run, coming_mbq(order.run))
+    return batch
+
+
+def why_not_received(order: TracerOrder, facts: DeliveryFacts) -> list[str]:
+    """Facts that cannot be kept at all: a number that is there already, a time that has not been."""
+    reasons = []
+    number = facts.number.strip()
+    if not number:
+        reasons.append("Enter the batch number on the certificate")
+    elif Batch.objects.filter(supplier=order.run.supplier_id, number=number, site=order.site_id).exists():
+        reasons.append(f"Batch {number} has been received already")
+    if facts.stated_mbq <= 0 or facts.measured_mbq < 0:
+        reasons.append("Activities are more than 0 MBq")
+    if facts.expires_at <= facts.received_at:
+        reasons.append("The batch expired before it was received")
+    if facts.barcode.strip() and Container.objects.filter(barcode=facts.barcode.strip()).exists():
+        reasons.append(f"Another vial or syringe has the barcode {facts.barcode.strip()}")
+    return reasons
+
+
+def difference_of(delivery: TracerDelivery) -> Difference:
+    return Difference(delivery.measured_mbq, delivery.expected_mbq, DELIVERY_TOLERANCE_PERCENT.value)
+
+
+@transaction.atomic
+def release_batch(
+    batch: Batch, *, released_by: str, released_at: datetime, now: datetime, by: Actor, certificate: str = ""
+) -> Batch:
+    """The supplier's act, by its qualified person, as the certificate says; the site's acceptance is another."""
+    if not released_by.strip():
+        raise NotDone(["Enter the name of the qualified person on the certificate"])
+    move(batch, BatchEvent.RELEASE, released_by=released_by.strip(), released_at=released_at)
+    record(
+        batch,
+        EventKind.BATCH_RELEASED,
+        at=released_at,
+        now=now,
+        by=by,
+        data={"released_by": batch.released_by, "certificate": certificate.strip()},
+    )
+    return batch
+
+
+@transaction.atomic
+def accept_batch(
+    batch: Batch, *, now: datetime, by: Actor, accepted_at: datetime | None = None, despite: str = ""
+) -> Batch:
+    """For use at this site. `despite` is the reason to accept an activity outside tolerance; nothing else bends."""
+    at = accepted_at or now
+    delivery = delivery_of(batch)
+    if delivery is None:
+        raise NotDone([f"Batch {batch.number} has not been measured here"])
+    difference = difference_of(delivery)
+    reasons = list(
+        why_not_accepted(
+            state=BatchState(batch.state),
+            number=batch.number,
+            released_by=batch.released_by,
+            accepted_by=by.name,
+            difference=difference,
+            expires_at=batch.expires_at,
+            at=at,
+        )
+    )
+    if despite.strip():
+        reasons = [reason for reason in reasons if reason != str(difference)]
+    if reasons:
+        raise NotDone(reasons)
+    move(batch, BatchEvent.ACCEPT, accepted_by=by.name, accepted_at=at)
+    record(
+        batch,
+        EventKind.BATCH_ACCEPTED,
+        at=at,
+        now=now,
+        by=by,
+        data={"difference_percent": round(difference.percent, 2), "despite": despite.strip()},
+    )
+    return batch
+
+
+def reject_batch(batch: Batch, *, cause: Cause, now: datetime, by: Actor) -> Event:
+    """The site refuses it. The event is the root of every move that follows."""
+    return lose(batch, BatchEvent.REJECT, EventKind.BATCH_REJECTED, cause=cause, happened_at=now, now=now, by=by)
+
+
+def fail_batch(
+    batch: Batch, *, cause: Cause, happened_at: datetime | None = None, now: datetime, by: Actor
+) -> Event:  # fmt: skip
+    """It may not be used. A batch in use is recalled instead: what was given from it has to be followed up."""
+    if batch.state in (BatchState.ACCEPTED, BatchState.SPENT, BatchState.EXPIRED):
+        return recall_batch(batch, cause=cause, happened_at=happened_at, now=now, by=by)
+    at = happened_at or now
+    return lose(batch, BatchEvent.FAIL, EventKind.BATCH_FAILED, cause=cause, happened_at=at, now=now, by=by)
+
+
+def recall_batch(
+    batch: Batch, *, cause: Cause, happened_at: datetime | None = None, now: datetime, by: Actor
+) -> Event:  # fmt: skip
+    at = happened_at or now
+    return lose(batch, BatchEvent.RECALL, EventKind.BATCH_RECALLED, cause=cause, happened_at=at, now=now, by=by)
+
+
+@transaction.atomic
+def lose(
+    batch: Batch,
+    step: BatchEvent,
+    kind: EventKind,
+    *,
+    cause: Cause,
+    happened_at: datetime,
+    now: datetime,
+    by: Actor,
+) -> Event:
+    """One root event; its data list the appointments that the rest of the run cannot serve, and who was injected."""
+    move(batch, step, ended_reason=cause.note)
+    data: dict[str, object] = {"number": batch.number, "displaced": [], "remaining_mbq": 0.0}
+    if batch.order is not None:
+        remaining = coming_mbq(batch.order.run, without=batch)
+        lost = settle_loss(batch.order.run, remaining, now=now)
+        data |= {"displaced": [p.appointment for p in lost], "remaining_mbq": remaining}
+    injected = batch.doses.filter(injected_at__isnull=False, appointment__isnull=False)
+    data["injected"] = [str(pk) for pk in injected.values_list("appointment", flat=True)]
+    return record(batch, kind, at=happened_at, now=now, by=by, cause=cause, data=data)
+
+
+@transaction.atomic
+def spend_batch(batch: Batch, *, activity_mbq: float | None = None, at: datetime, now: datetime, by: Actor) -> Batch:
+    """Nothing more is drawn; what is left, as measured or else as computed, goes to waste."""
+    move(batch, BatchEvent.SPEND)
+    left = left_in(batch, at) if activity_mbq is None else activity_mbq
+    event = record(
+        batch, EventKind.BATCH_SPENT, at=at, now=now, by=by, data={"wasted_mbq": left, "measured": activity_mbq is not None}
+    )  # fmt: skip
+    WasteItem.objects.create(batch=batch, activity_mbq=left, at=at, cause_code="left_over", event=event.pk)
+    return batch
+
+
+@transaction.atomic
+def expire_batch(batch: Batch, *, now: datetime, by: Actor) -> Batch:
+    if now < batch.expires_at:
+        raise NotDone([f"Batch {batch.number} has not expired yet"])
+    move(batch, BatchEvent.EXPIRE)
+    left = left_in(batch, now)
+    event = record(batch, EventKind.BATCH_EXPIRED, at=batch.expires_at, now=now, by=by, data={"wasted_mbq": left})
+    WasteItem.objects.create(batch=batch, activity_mbq=left, at=now, cause_code="expired", event=event.pk)
+    return batch
+
+
+def move(batch: Batch, event: BatchEvent, **columns: object) -> None:
+    """Compare and set. Raises IllegalMove, or Stale when somebody moved the batch first."""
+    before = BatchState(batch.state)
+    after = advance(BATCH, before, event)
+    if not Batch.objects.filter(pk=batch.pk, state=before).update(state=after, **columns):
+        raise Stale(batch.pk)
+    batch.state = after
+    for name, value in columns.items():
+        setattr(batch, name, value)
+
+
+def record(
+    batch: Batch,
+    kind: EventKind,
+    *,
+    at: datetime,
+    now: datetime,
+    by: Actor,
+    data: dict[str, object],
+    cause: Cause | None = None,
+) -> Event:
+    order = {"order": batch.order_id, "run": batch.order.run_id} if batch.order is not None else {}
+    return append(
+        kind,
+        subjects={"batch": batch.pk, **order},
+        happened_at=at,
+        recorded_at=now,
+        by=by,
+        site=batch.site_id,
+        cause=cause,
+        data={"tracer": batch.tracer, **data},
+    )
+
+
+LOSSES = (
+    CauseCode.BATCH_FAILED,
+    CauseCode.BATCH_FAILED_QC,
+    CauseCode.BATCH_LATE,
+    CauseCode.BATCH_SHORT,
+    CauseCode.NOT_RELEASED,
+    CauseCode.COURIER_FAILED,
+    CauseCode.HOT_LAB_FAILED,
+)
+"""The causes that end a batch or an order."""

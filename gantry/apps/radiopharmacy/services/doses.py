@@ -1,0 +1,299 @@
+"""A dose from the vial to the vein: drawn, matched, administered, its residual measured, or wasted with a cause."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from gantry.apps.audit.models import Event
+from gantry.apps.audit.services import Stale, append
+from gantry.apps.booking.models import Appointment
+from gantry.apps.radiopharmacy.models import Assay, Batch, Container, Dose, WasteItem
+from gantry.apps.radiopharmacy.services.batches import new_barcode
+from gantry.apps.radiopharmacy.services.refusals import NotDone
+from gantry.apps.radiopharmacy.services.stock import drawn_for, left_in, nuclide_of
+from gantry.domain import decay
+from gantry.domain.appointment import ACTIVE, AppointmentState
+from gantry.domain.decay import net_administered_mbq, why_not_plausible
+from gantry.domain.events import Actor, Cause, EventKind
+from gantry.domain.lifecycle import advance
+from gantry.domain.supply import (
+    DOSE,
+    BatchFacts,
+    BatchState,
+    DoseEvent,
+    DoseState,
+    Match,
+    Person,
+    why_not_matched,
+    why_not_usable,
+)
+from gantry.reference.protocols import product_of
+
+CALIBRATOR_SPREAD = 1.05
+"""Two readings of one vial differ by a few per cent: a draw may exceed the sum by that much, no more."""
+
+
+class Impossible(Exception):
+    """What is told cannot have happened with this dose: it was already given to somebody, or thrown away."""
+
+    def __init__(self, reason: str) -> None:
+        self.reasons = [reason]
+        super().__init__(reason)
+
+
+def batch_facts(batch: Batch) -> BatchFacts:
+    return BatchFacts(batch.number, product_of(batch.tracer), BatchState(batch.state), batch.expires_at)
+
+
+def why_not_drawn(batch: Batch, *, activity_mbq: float, at: datetime) -> list[str]:
+    reasons = list(why_not_usable(batch_facts(batch), product=product_of(batch.tracer), at=at))
+    if batch.state == BatchState.SPENT:
+        reasons.append(f"Batch {batch.number} is spent")
+    left = left_in(batch, at)
+    if activity_mbq > left * CALIBRATOR_SPREAD:
+        reasons.append(f"There should be {left:,.0f} MBq left in batch {batch.number}, not {activity_mbq:,.0f} MBq")
+    return reasons
+
+
+@transaction.atomic
+def draw(
+    batch: Batch,
+    *,
+    activity_mbq: float,
+    at: datetime,
+    instrument: str,
+    volume_ml: float | None = None,
+    barcode: str | None = None,
+    now: datetime,
+    by: Actor,
+    already_happened: bool = False,
+) -> Dose:
+    """A syringe, assayed. Raises NotDone; what has happened already is recorded all the same, as a breach."""
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    code = (barcode or "").strip() or new_barcode("D")
+    if activity_mbq <= 0:
+        raise NotDone(["A dose is more than 0 MBq"])
+    if Container.objects.filter(barcode=code).exists():
+        raise NotDone([f"Another vial or syringe has the barcode {code}"])
+    reasons = why_not_drawn(batch, activity_mbq=activity_mbq, at=at)
+    if reasons and not already_happened:
+        raise NotDone(reasons)
+    syringe = Container.objects.create(batch=batch, kind="syringe", barcode=code, volume_ml=volume_ml)
+    dose = Dose.objects.create(
+        batch=batch,
+        container=syringe,
+        site_id=batch.site_id,
+        tracer=batch.tracer,
+        drawn_mbq=activity_mbq,
+        drawn_at=at,
+        volume_ml=volume_ml,
+        state=DoseState.PREPARED,
+    )
+    event = record(
+        dose,
+        EventKind.DOSE_DRAWN,
+        at=at,
+        now=now,
+        by=by,
+        data={"mbq": activity_mbq, "volume_ml": volume_ml, "instrument": instrument},
+    )
+    measure(dose, "draw", activity_mbq, at, instrument, by, event)
+    if reasons:
+        record(dose, EventKind.BREACH_RECORDED, at=at, now=now, by=by, data={"act": "draw", "reasons": reasons})
+    return dose
+
+
+def why_not_this_dose(
+    dose: Dose, appointment: Appointment, *, match: Match | None, tracer: str | None = None, relabel: bool = False
+) -> list[str]:
+    """Why this dose is not for this person: another site, another product, another's label, checks that disagree."""
+    wanted = product_of(tracer or appointment.procedure.tracer)
+    reasons = []
+    if dose.site_id != appointment.site_id:
+        reasons.append("This dose was drawn at another site")
+    if product_of(dose.tracer) != wanted:
+        reasons.append(f"This dose is {product_of(dose.tracer)}; this person is to have {wanted}")
+    theirs = relabel or dose.appointment_id is None or dose.appointment_id == appointment.pk
+    if match is None:
+        return reasons if theirs else [*reasons, "This dose is for another person"]
+    patient = appointment.referral.patient
+    person = Person(patient.nhs_number, patient.date_of_birth, patient.family_name)
+    return reasons + list(
+        why_not_matched(match, barcode=dose.container.barcode, person=person, for_this_person=theirs)
+    )  # fmt: skip
+
+
+@transaction.atomic
+def assign(
+    dose: Dose,
+    appointment: Appointment,
+    *,
+    match: Match | None = None,
+    now: datetime,
+    by: Actor,
+    already_happened: bool = False,
+) -> Dose:
+    """Label a dose for a person: in the hot lab without a match, at the vein with one.
+
+    A dose that is another's goes to somebody else only unopened and checked again, or because it already has.
+    """
+    if appointment.state not in {state.value for state in ACTIVE} and not already_happened:
+        raise NotDone([f"That appointment is {AppointmentState(appointment.state).replace('_', ' ')}"])
+    reasons = why_not_this_dose(dose, appointment, match=match, relabel=match is not None)
+    if reasons and not already_happened:
+        raise NotDone(reasons)
+    again = dose.state == DoseState.ASSIGNED
+    if again and dose.appointment_id == appointment.pk:
+        return dose
+    before = dose.appointment_id
+    move(dose, DoseEvent.REASSIGN if again else DoseEvent.ASSIGN, appointment=appointment)
+    record(
+        dose,
+        EventKind.DOSE_REASSIGNED if again else EventKind.DOSE_ASSIGNED,
+        at=now,
+        now=now,
+        by=by,
+        data={"match": match.kind if match else "", "before": before, "reasons": reasons},
+    )
+    return dose
+
+
+@transaction.atomic
+def administer(
+    dose: Dose,
+    *,
+    injected_at: datetime,
+    now: datetime,
+    by: Actor,
+    subjects: Mapping[str, UUID] | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> Event:
+    """Given, at that moment. Until a residual is measured the net activity is all that was in the syringe."""
+    if dose.state != DoseState.ASSIGNED:
+        raise Impossible(f"This dose is already {DoseState(dose.state).replace('_', ' ')}")
+    before = drawn_for(dose)
+    net = net_administered_mbq(before, None, injected_at)
+    move(dose, DoseEvent.ADMINISTER, injected_at=injected_at, net_mbq=net)
+    doubts = why_not_plausible(before, None, injected_at)
+    return record(
+        dose,
+        EventKind.DOSE_INJECTED,
+        at=injected_at,
+        now=now,
+        by=by,
+        subjects=subjects,
+        data={"net_mbq": net, "doubts": doubts, **(data or {})},
+    )
+
+
+def retime(dose: Dose, *, injected_at: datetime) -> Dose:
+    """A corrected injection time changes the net activity. Called in the transaction of the correcting event."""
+    net = net_administered_mbq(drawn_for(dose), residual_of(dose), injected_at)
+    Dose.objects.filter(pk=dose.pk).update(injected_at=injected_at, net_mbq=net)
+    dose.injected_at, dose.net_mbq = injected_at, net
+    return dose
+
+
+@transaction.atomic
+def assay_residual(
+    dose: Dose, *, activity_mbq: float, at: datetime, instrument: str, now: datetime, by: Actor
+) -> Dose:  # fmt: skip
+    """What stayed in the syringe. The net activity is at the injection's own instant, from both assays."""
+    if dose.state != DoseState.ADMINISTERED or dose.injected_at is None:
+        raise NotDone(["Record the injection before the residual"])
+    if activity_mbq < 0:
+        raise NotDone(["A residual is not below 0 MBq"])
+    residual = decay.Assay(nuclide_of(dose.tracer), activity_mbq, at)
+    net = net_administered_mbq(drawn_for(dose), residual, dose.injected_at)
+    Dose.objects.filter(pk=dose.pk).update(residual_mbq=activity_mbq, residual_at=at, net_mbq=net)
+    dose.residual_mbq, dose.residual_at, dose.net_mbq = activity_mbq, at, net
+    event = record(
+        dose,
+        EventKind.RESIDUAL_ASSAYED,
+        at=at,
+        now=now,
+        by=by,
+        data={
+            "mbq": activity_mbq,
+            "net_mbq": net,
+            "instrument": instrument,
+            "doubts": why_not_plausible(drawn_for(dose), residual, dose.injected_at),
+        },
+    )
+    measure(dose, "residual", activity_mbq, at, instrument, by, event)
+    return dose
+
+
+@transaction.atomic
+def waste(
+    dose: Dose, *, cause: Cause, at: datetime, now: datetime, by: Actor, activity_mbq: float | None = None
+) -> Dose:  # fmt: skip
+    """Drawn and not given. It never goes back into the vial."""
+    left = drawn_for(dose).activity_at(at) if activity_mbq is None else activity_mbq
+    move(dose, DoseEvent.WASTE, ended_reason=cause.note)
+    event = record(dose, EventKind.DOSE_WASTED, at=at, now=now, by=by, cause=cause, data={"mbq": left})
+    WasteItem.objects.create(
+        batch_id=dose.batch_id, dose=dose, activity_mbq=left, at=at, cause_code=cause.code.value, event=event.pk
+    )
+    return dose
+
+
+def residual_of(dose: Dose) -> decay.Assay | None:
+    if dose.residual_mbq is None or dose.residual_at is None:
+        return None
+    return decay.Assay(nuclide_of(dose.tracer), dose.residual_mbq, dose.residual_at)
+
+
+def measure(
+    dose: Dose, purpose: str, activity_mbq: float, at: datetime, instrument: str, by: Actor, event: Event
+) -> None:  # fmt: skip
+    Assay.objects.create(
+        container_id=dose.container_id,
+        purpose=purpose,
+        activity_mbq=activity_mbq,
+        at=at,
+        instrument=instrument,
+        by_name=by.name,
+        event=event.pk,
+    )
+
+
+def move(dose: Dose, event: DoseEvent, **columns: object) -> None:
+    """Compare and set. Raises IllegalMove, or Stale when somebody moved the dose first."""
+    before = DoseState(dose.state)
+    after = advance(DOSE, before, event)
+    if not Dose.objects.filter(pk=dose.pk, state=before).update(state=after, **columns):
+        raise Stale(dose.pk)
+    dose.state = after
+    for name, value in columns.items():
+        setattr(dose, name, value)
+
+
+def record(
+    dose: Dose,
+    kind: EventKind,
+    *,
+    at: datetime,
+    now: datetime,
+    by: Actor,
+    data: Mapping[str, Any],
+    cause: Cause | None = None,
+    subjects: Mapping[str, UUID] | None = None,
+) -> Event:
+    about: dict[str, UUID] = {"dose": dose.pk, "batch": dose.batch_id}
+    if dose.appointment is not None:
+        referral = dose.appointment.referral
+        about |= {"appointment": dose.appointment_id, "referral": referral.pk, "patient": referral.patient_id}
+    return append(
+        kind,
+        subjects={**about, **(subjects or {})},
+        happened_at=at,
+        recorded_at=now,
+        by=by,
+        site=dose.site_id,
+        cause=cause,
+        data={"tracer": dose.tracer, **data},
+    )
