@@ -8,99 +8,159 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('estate', '0001_initial'),
+        ("estate", "0001_initial"),
     ]
 
     operations = [
         django.contrib.postgres.operations.BtreeGistExtension(),
         migrations.CreateModel(
-            name='AppointmentEvent',
+            name="AppointmentEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
-                ('activity_mbq', models.FloatField()),
-                ('arrival_at', models.DateTimeField()),
-                ('injection_at', models.DateTimeField()),
-                ('scan_at', models.DateTimeField()),
-                ('ends_at', models.DateTimeField()),
-                ('state', models.CharField(choices=[('held', 'held'), ('booked', 'booked'), ('told', 'told'), ('arrived', 'arrived'), ('fulfilled', 'fulfilled'), ('turned_away', 'turned_away'), ('expired', 'expired'), ('cancelled', 'cancelled'), ('did_not_attend', 'did_not_attend'), ('was_not_brought', 'was_not_brought'), ('replaced', 'replaced')], max_length=20)),
-                ('hold_expires_at', models.DateTimeField(null=True)),
-                ('held_by', models.CharField(blank=True, max_length=80)),
-                ('first_told_for', models.DateField(null=True)),
-                ('told_at', models.DateTimeField(null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('notes', models.TextField(blank=True)),
-                ('source_key', models.CharField(max_length=200, null=True)),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
+                ("activity_mbq", models.FloatField()),
+                ("arrival_at", models.DateTimeField()),
+                ("injection_at", models.DateTimeField()),
+                ("scan_at", models.DateTimeField()),
+                ("ends_at", models.DateTimeField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("held", "held"),
+                            ("booked", "booked"),
+                            ("told", "told"),
+                            ("arrived", "arrived"),
+                            ("fulfilled", "fulfilled"),
+                            ("turned_away", "turned_away"),
+                            ("expired", "expired"),
+                            ("cancelled", "cancelled"),
+                            ("did_not_attend", "did_not_attend"),
+                            ("was_not_brought", "was_not_brought"),
+                            ("replaced", "replaced"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("hold_expires_at", models.DateTimeField(null=True)),
+                ("held_by", models.CharField(blank=True, max_length=80)),
+                ("first_told_for", models.DateField(null=True)),
+                ("told_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("notes", models.TextField(blank=True)),
+                ("source_key", models.CharField(max_length=200, null=True)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ContactAttempt',
+            name="ContactAttempt",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('at', models.DateTimeField()),
-                ('by_name', models.CharField(max_length=120)),
-                ('channel', models.CharField(max_length=20)),
-                ('outcome', models.CharField(max_length=30)),
-                ('note', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("by_name", models.CharField(max_length=120)),
+                ("channel", models.CharField(max_length=20)),
+                ("outcome", models.CharField(max_length=30)),
+                ("note", models.TextField(blank=True)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Reservation',
+            name="Reservation",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('resource_kind', models.CharField(max_length=12)),
-                ('resource', models.UUIDField()),
-                ('during', django.contrib.postgres.fields.ranges.DateTimeRangeField()),
-                ('active', models.BooleanField(default=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("resource_kind", models.CharField(max_length=12)),
+                ("resource", models.UUIDField()),
+                ("during", django.contrib.postgres.fields.ranges.DateTimeRangeField()),
+                ("active", models.BooleanField(default=True)),
             ],
         ),
         migrations.CreateModel(
-            name='SlotOffer',
+            name="SlotOffer",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('arrival_at', models.DateTimeField()),
-                ('scan_at', models.DateTimeField()),
-                ('rank', models.PositiveSmallIntegerField()),
-                ('distance_km', models.FloatField(null=True)),
-                ('reason', models.TextField()),
-                ('made_at', models.DateTimeField()),
-                ('state', models.CharField(default='made', max_length=10)),
-                ('declined_reason', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("arrival_at", models.DateTimeField()),
+                ("scan_at", models.DateTimeField()),
+                ("rank", models.PositiveSmallIntegerField()),
+                ("distance_km", models.FloatField(null=True)),
+                ("reason", models.TextField()),
+                ("made_at", models.DateTimeField()),
+                ("state", models.CharField(default="made", max_length=10)),
+                ("declined_reason", models.TextField(blank=True)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Appointment',
+            name="Appointment",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('activity_mbq', models.FloatField()),
-                ('arrival_at', models.DateTimeField()),
-                ('injection_at', models.DateTimeField()),
-                ('scan_at', models.DateTimeField()),
-                ('ends_at', models.DateTimeField()),
-                ('state', models.CharField(choices=[('held', 'held'), ('booked', 'booked'), ('told', 'told'), ('arrived', 'arrived'), ('fulfilled', 'fulfilled'), ('turned_away', 'turned_away'), ('expired', 'expired'), ('cancelled', 'cancelled'), ('did_not_attend', 'did_not_attend'), ('was_not_brought', 'was_not_brought'), ('replaced', 'replaced')], max_length=20)),
-                ('hold_expires_at', models.DateTimeField(null=True)),
-                ('held_by', models.CharField(blank=True, max_length=80)),
-                ('first_told_for', models.DateField(null=True)),
-                ('told_at', models.DateTimeField(null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('notes', models.TextField(blank=True)),
-                ('source_key', models.CharField(max_length=200, null=True, unique=True)),
-                ('allotment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.activityallotment')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("activity_mbq", models.FloatField()),
+                ("arrival_at", models.DateTimeField()),
+                ("injection_at", models.DateTimeField()),
+                ("scan_at", models.DateTimeField()),
+                ("ends_at", models.DateTimeField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("held", "held"),
+                            ("booked", "booked"),
+                            ("told", "told"),
+                            ("arrived", "arrived"),
+                            ("fulfilled", "fulfilled"),
+                            ("turned_away", "turned_away"),
+                            ("expired", "expired"),
+                            ("cancelled", "cancelled"),
+                            ("did_not_attend", "did_not_attend"),
+                            ("was_not_brought", "was_not_brought"),
+                            ("replaced", "replaced"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("hold_expires_at", models.DateTimeField(null=True)),
+                ("held_by", models.CharField(blank=True, max_length=80)),
+                ("first_told_for", models.DateField(null=True)),
+                ("told_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("notes", models.TextField(blank=True)),
+                ("source_key", models.CharField(max_length=200, null=True, unique=True)),
+                (
+                    "allotment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.activityallotment"
+                    ),
+                ),
             ],
         ),
     ]

@@ -8,152 +8,275 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('booking', '0001_initial'),
-        ('estate', '0001_initial'),
-        ('pghistory', '0007_auto_20250421_0444'),
-        ('referrals', '0001_initial'),
+        ("booking", "0001_initial"),
+        ("estate", "0001_initial"),
+        ("pghistory", "0007_auto_20250421_0444"),
+        ("referrals", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='appointment',
-            name='authorisation',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='appointments', to='referrals.authorisation'),
+            model_name="appointment",
+            name="authorisation",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="appointments", to="referrals.authorisation"
+            ),
         ),
         migrations.AddField(
-            model_name='appointment',
-            name='procedure',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='appointments', to='referrals.requestedprocedure'),
+            model_name="appointment",
+            name="procedure",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="appointments",
+                to="referrals.requestedprocedure",
+            ),
         ),
         migrations.AddField(
-            model_name='appointment',
-            name='referral',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='appointments', to='referrals.referral'),
+            model_name="appointment",
+            name="referral",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="appointments", to="referrals.referral"
+            ),
         ),
         migrations.AddField(
-            model_name='appointment',
-            name='replaces',
-            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='replaced_by', to='booking.appointment'),
+            model_name="appointment",
+            name="replaces",
+            field=models.OneToOneField(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="replaced_by",
+                to="booking.appointment",
+            ),
         ),
         migrations.AddField(
-            model_name='appointment',
-            name='scanner',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='appointments', to='estate.scanner'),
+            model_name="appointment",
+            name="scanner",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="appointments", to="estate.scanner"
+            ),
         ),
         migrations.AddField(
-            model_name='appointment',
-            name='site',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='appointments', to='estate.site'),
+            model_name="appointment",
+            name="site",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="appointments", to="estate.site"
+            ),
         ),
         migrations.AddField(
-            model_name='appointmentevent',
-            name='allotment',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.activityallotment'),
+            model_name="appointmentevent",
+            name="allotment",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="estate.activityallotment",
+            ),
         ),
         migrations.AddField(
-            model_name='appointmentevent',
-            name='authorisation',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='referrals.authorisation'),
+            model_name="appointmentevent",
+            name="authorisation",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="referrals.authorisation",
+            ),
         ),
         migrations.AddField(
-            model_name='appointmentevent',
-            name='pgh_context',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context'),
+            model_name="appointmentevent",
+            name="pgh_context",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="pghistory.context",
+            ),
         ),
         migrations.AddField(
-            model_name='appointmentevent',
-            name='pgh_obj',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='booking.appointment'),
+            model_name="appointmentevent",
+            name="pgh_obj",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="events",
+                to="booking.appointment",
+            ),
         ),
         migrations.AddField(
-            model_name='appointmentevent',
-            name='procedure',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='referrals.requestedprocedure'),
+            model_name="appointmentevent",
+            name="procedure",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="referrals.requestedprocedure",
+            ),
         ),
         migrations.AddField(
-            model_name='appointmentevent',
-            name='referral',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='referrals.referral'),
+            model_name="appointmentevent",
+            name="referral",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="referrals.referral",
+            ),
         ),
         migrations.AddField(
-            model_name='appointmentevent',
-            name='replaces',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='booking.appointment'),
+            model_name="appointmentevent",
+            name="replaces",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="booking.appointment",
+            ),
         ),
         migrations.AddField(
-            model_name='appointmentevent',
-            name='scanner',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.scanner'),
+            model_name="appointmentevent",
+            name="scanner",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="estate.scanner",
+            ),
         ),
         migrations.AddField(
-            model_name='appointmentevent',
-            name='site',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.site'),
+            model_name="appointmentevent",
+            name="site",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="estate.site",
+            ),
         ),
         migrations.AddField(
-            model_name='contactattempt',
-            name='appointment',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='contacts', to='booking.appointment'),
+            model_name="contactattempt",
+            name="appointment",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="contacts",
+                to="booking.appointment",
+            ),
         ),
         migrations.AddField(
-            model_name='contactattempt',
-            name='referral',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='contacts', to='referrals.referral'),
+            model_name="contactattempt",
+            name="referral",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="contacts", to="referrals.referral"
+            ),
         ),
         migrations.AddField(
-            model_name='reservation',
-            name='appointment',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reservations', to='booking.appointment'),
+            model_name="reservation",
+            name="appointment",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="reservations", to="booking.appointment"
+            ),
         ),
         migrations.AddField(
-            model_name='slotoffer',
-            name='procedure',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='offers', to='referrals.requestedprocedure'),
+            model_name="slotoffer",
+            name="procedure",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="offers", to="referrals.requestedprocedure"
+            ),
         ),
         migrations.AddField(
-            model_name='slotoffer',
-            name='scanner',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.scanner'),
+            model_name="slotoffer",
+            name="scanner",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.scanner"),
         ),
         migrations.AddField(
-            model_name='slotoffer',
-            name='site',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.site'),
+            model_name="slotoffer",
+            name="site",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.site"),
         ),
         migrations.AddIndex(
-            model_name='appointment',
-            index=models.Index(fields=['site', 'scan_at'], name='appointment_day'),
+            model_name="appointment",
+            index=models.Index(fields=["site", "scan_at"], name="appointment_day"),
         ),
         migrations.AddIndex(
-            model_name='appointment',
-            index=models.Index(condition=models.Q(('state', 'held')), fields=['hold_expires_at'], name='appointment_hold'),
+            model_name="appointment",
+            index=models.Index(
+                condition=models.Q(("state", "held")), fields=["hold_expires_at"], name="appointment_hold"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='appointment',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['booked', 'told', 'arrived'])), fields=('procedure',), name='procedure_booked_once'),
+            model_name="appointment",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["booked", "told", "arrived"])),
+                fields=("procedure",),
+                name="procedure_booked_once",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='appointment',
-            trigger=pgtrigger.compiler.Trigger(name='appointment_lifecycle', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{arrived:fulfilled,arrived:turned_away,booked:arrived,booked:cancelled,booked:did_not_attend,booked:replaced,booked:told,booked:was_not_brought,held:booked,held:cancelled,held:expired,told:arrived,told:cancelled,told:did_not_attend,told:replaced,told:was_not_brought}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='bcc45bcb21b3fbc96aedc9bae9c2a5fe6839fe79', operation='UPDATE', pgid='pgtrigger_appointment_lifecycle_f5253', table='booking_appointment', when='BEFORE')),
+            model_name="appointment",
+            trigger=pgtrigger.compiler.Trigger(
+                name="appointment_lifecycle",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{arrived:fulfilled,arrived:turned_away,booked:arrived,booked:cancelled,booked:did_not_attend,booked:replaced,booked:told,booked:was_not_brought,held:booked,held:cancelled,held:expired,told:arrived,told:cancelled,told:did_not_attend,told:replaced,told:was_not_brought}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="bcc45bcb21b3fbc96aedc9bae9c2a5fe6839fe79",
+                    operation="UPDATE",
+                    pgid="pgtrigger_appointment_lifecycle_f5253",
+                    table="booking_appointment",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='appointment',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "booking_appointmentevent" ("activity_mbq", "allotment_id", "arrival_at", "authorisation_id", "ended_at", "ends_at", "first_told_for", "held_by", "hold_expires_at", "id", "injection_at", "notes", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "procedure_id", "referral_id", "replaces_id", "scan_at", "scanner_id", "site_id", "source_key", "state", "told_at") VALUES (NEW."activity_mbq", NEW."allotment_id", NEW."arrival_at", NEW."authorisation_id", NEW."ended_at", NEW."ends_at", NEW."first_told_for", NEW."held_by", NEW."hold_expires_at", NEW."id", NEW."injection_at", NEW."notes", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."procedure_id", NEW."referral_id", NEW."replaces_id", NEW."scan_at", NEW."scanner_id", NEW."site_id", NEW."source_key", NEW."state", NEW."told_at"); RETURN NULL;', hash='48cd3ff651d59cb8023049b2086f7c30ffb93269', operation='INSERT', pgid='pgtrigger_insert_insert_335d5', table='booking_appointment', when='AFTER')),
+            model_name="appointment",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "booking_appointmentevent" ("activity_mbq", "allotment_id", "arrival_at", "authorisation_id", "ended_at", "ends_at", "first_told_for", "held_by", "hold_expires_at", "id", "injection_at", "notes", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "procedure_id", "referral_id", "replaces_id", "scan_at", "scanner_id", "site_id", "source_key", "state", "told_at") VALUES (NEW."activity_mbq", NEW."allotment_id", NEW."arrival_at", NEW."authorisation_id", NEW."ended_at", NEW."ends_at", NEW."first_told_for", NEW."held_by", NEW."hold_expires_at", NEW."id", NEW."injection_at", NEW."notes", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."procedure_id", NEW."referral_id", NEW."replaces_id", NEW."scan_at", NEW."scanner_id", NEW."site_id", NEW."source_key", NEW."state", NEW."told_at"); RETURN NULL;',
+                    hash="48cd3ff651d59cb8023049b2086f7c30ffb93269",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_335d5",
+                    table="booking_appointment",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='appointment',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "booking_appointmentevent" ("activity_mbq", "allotment_id", "arrival_at", "authorisation_id", "ended_at", "ends_at", "first_told_for", "held_by", "hold_expires_at", "id", "injection_at", "notes", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "procedure_id", "referral_id", "replaces_id", "scan_at", "scanner_id", "site_id", "source_key", "state", "told_at") VALUES (NEW."activity_mbq", NEW."allotment_id", NEW."arrival_at", NEW."authorisation_id", NEW."ended_at", NEW."ends_at", NEW."first_told_for", NEW."held_by", NEW."hold_expires_at", NEW."id", NEW."injection_at", NEW."notes", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."procedure_id", NEW."referral_id", NEW."replaces_id", NEW."scan_at", NEW."scanner_id", NEW."site_id", NEW."source_key", NEW."state", NEW."told_at"); RETURN NULL;', hash='fe33c7cc6b6a643954dbcab60fb78dae4bb2f528', operation='UPDATE', pgid='pgtrigger_update_update_ec586', table='booking_appointment', when='AFTER')),
+            model_name="appointment",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "booking_appointmentevent" ("activity_mbq", "allotment_id", "arrival_at", "authorisation_id", "ended_at", "ends_at", "first_told_for", "held_by", "hold_expires_at", "id", "injection_at", "notes", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "procedure_id", "referral_id", "replaces_id", "scan_at", "scanner_id", "site_id", "source_key", "state", "told_at") VALUES (NEW."activity_mbq", NEW."allotment_id", NEW."arrival_at", NEW."authorisation_id", NEW."ended_at", NEW."ends_at", NEW."first_told_for", NEW."held_by", NEW."hold_expires_at", NEW."id", NEW."injection_at", NEW."notes", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."procedure_id", NEW."referral_id", NEW."replaces_id", NEW."scan_at", NEW."scanner_id", NEW."site_id", NEW."source_key", NEW."state", NEW."told_at"); RETURN NULL;',
+                    hash="fe33c7cc6b6a643954dbcab60fb78dae4bb2f528",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_ec586",
+                    table="booking_appointment",
+                    when="AFTER",
+                ),
+            ),
         ),
         migrations.AddIndex(
-            model_name='reservation',
-            index=models.Index(fields=['appointment'], name='reservation_of'),
+            model_name="reservation",
+            index=models.Index(fields=["appointment"], name="reservation_of"),
         ),
         migrations.AddConstraint(
-            model_name='reservation',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(condition=models.Q(('active', True)), expressions=[('resource', '='), ('during', '&&')], name='reservation_no_overlap'),
+            model_name="reservation",
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
+                condition=models.Q(("active", True)),
+                expressions=[("resource", "="), ("during", "&&")],
+                name="reservation_no_overlap",
+            ),
         ),
     ]

@@ -7,212 +7,409 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Organisation',
+            name="Organisation",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('ods_code', models.CharField(max_length=12, unique=True)),
-                ('name', models.CharField(max_length=160)),
-                ('kind', models.CharField(choices=[('acute_trust', 'Acute Trust'), ('specialist_centre', 'Specialist Centre'), ('independent_provider', 'Independent Provider'), ('gp_practice', 'Gp Practice'), ('icb', 'Icb'), ('alliance', 'Alliance'), ('imaging_network', 'Imaging Network'), ('supplier', 'Supplier')], max_length=24)),
-                ('postcode', models.CharField(blank=True, max_length=8)),
-                ('latitude', models.FloatField(null=True)),
-                ('longitude', models.FloatField(null=True)),
-                ('phone', models.CharField(blank=True, max_length=40)),
-                ('assumed', models.BooleanField(default=False)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("ods_code", models.CharField(max_length=12, unique=True)),
+                ("name", models.CharField(max_length=160)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("acute_trust", "Acute Trust"),
+                            ("specialist_centre", "Specialist Centre"),
+                            ("independent_provider", "Independent Provider"),
+                            ("gp_practice", "Gp Practice"),
+                            ("icb", "Icb"),
+                            ("alliance", "Alliance"),
+                            ("imaging_network", "Imaging Network"),
+                            ("supplier", "Supplier"),
+                        ],
+                        max_length=24,
+                    ),
+                ),
+                ("postcode", models.CharField(blank=True, max_length=8)),
+                ("latitude", models.FloatField(null=True)),
+                ("longitude", models.FloatField(null=True)),
+                ("phone", models.CharField(blank=True, max_length=40)),
+                ("assumed", models.BooleanField(default=False)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Scanner',
+            name="Scanner",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=80)),
-                ('ae_title', models.CharField(max_length=16, unique=True)),
-                ('manufacturer', models.CharField(blank=True, max_length=80)),
-                ('model', models.CharField(blank=True, max_length=80)),
-                ('max_weight_kg', models.PositiveIntegerField(default=200)),
-                ('assumed', models.BooleanField(default=False)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=80)),
+                ("ae_title", models.CharField(max_length=16, unique=True)),
+                ("manufacturer", models.CharField(blank=True, max_length=80)),
+                ("model", models.CharField(blank=True, max_length=80)),
+                ("max_weight_kg", models.PositiveIntegerField(default=200)),
+                ("assumed", models.BooleanField(default=False)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Network',
+            name="Network",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=160)),
-                ('outside_contact', models.CharField(max_length=200)),
-                ('data_set_version', models.CharField(blank=True, max_length=20)),
-                ('members', models.ManyToManyField(related_name='networks', to='estate.organisation')),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='networks_run', to='estate.organisation')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=160)),
+                ("outside_contact", models.CharField(max_length=200)),
+                ("data_set_version", models.CharField(blank=True, max_length=20)),
+                ("members", models.ManyToManyField(related_name="networks", to="estate.organisation")),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="networks_run",
+                        to="estate.organisation",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Endpoint',
+            name="Endpoint",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('hl7', 'Hl7'), ('dicom', 'Dicom'), ('dicomweb', 'Dicomweb'), ('fhir', 'Fhir')], max_length=10)),
-                ('host', models.CharField(max_length=200)),
-                ('port', models.PositiveIntegerField()),
-                ('ae_title', models.CharField(blank=True, max_length=16)),
-                ('application', models.CharField(blank=True, max_length=60)),
-                ('facility', models.CharField(blank=True, max_length=60)),
-                ('address', models.CharField(blank=True, max_length=300)),
-                ('active', models.BooleanField(default=True)),
-                ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='endpoints', to='estate.organisation')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("hl7", "Hl7"), ("dicom", "Dicom"), ("dicomweb", "Dicomweb"), ("fhir", "Fhir")],
+                        max_length=10,
+                    ),
+                ),
+                ("host", models.CharField(max_length=200)),
+                ("port", models.PositiveIntegerField()),
+                ("ae_title", models.CharField(blank=True, max_length=16)),
+                ("application", models.CharField(blank=True, max_length=60)),
+                ("facility", models.CharField(blank=True, max_length=60)),
+                ("address", models.CharField(blank=True, max_length=300)),
+                ("active", models.BooleanField(default=True)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="endpoints", to="estate.organisation"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Fault',
+            name="Fault",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('cause_code', models.CharField(max_length=40)),
-                ('from_at', models.DateTimeField()),
-                ('to_at', models.DateTimeField(null=True)),
-                ('event', models.UUIDField()),
-                ('note', models.TextField(blank=True)),
-                ('scanner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='faults', to='estate.scanner')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("cause_code", models.CharField(max_length=40)),
+                ("from_at", models.DateTimeField()),
+                ("to_at", models.DateTimeField(null=True)),
+                ("event", models.UUIDField()),
+                ("note", models.TextField(blank=True)),
+                (
+                    "scanner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="faults", to="estate.scanner"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='EquipmentTest',
+            name="EquipmentTest",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=40)),
-                ('at', models.DateTimeField()),
-                ('passed', models.BooleanField()),
-                ('by_name', models.CharField(max_length=120)),
-                ('note', models.TextField(blank=True)),
-                ('scanner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tests', to='estate.scanner')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("kind", models.CharField(max_length=40)),
+                ("at", models.DateTimeField()),
+                ("passed", models.BooleanField()),
+                ("by_name", models.CharField(max_length=120)),
+                ("note", models.TextField(blank=True)),
+                (
+                    "scanner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="tests", to="estate.scanner"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Site',
+            name="Site",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('ods_code', models.CharField(max_length=12, unique=True)),
-                ('name', models.CharField(max_length=160)),
-                ('postcode', models.CharField(blank=True, max_length=8)),
-                ('latitude', models.FloatField()),
-                ('longitude', models.FloatField()),
-                ('zone', models.CharField(default='Europe/London', max_length=40)),
-                ('capabilities', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=30), default=list, size=None)),
-                ('getting_there', models.TextField(blank=True)),
-                ('assumed', models.BooleanField(default=False)),
-                ('network', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sites', to='estate.network')),
-                ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sites', to='estate.organisation')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("ods_code", models.CharField(max_length=12, unique=True)),
+                ("name", models.CharField(max_length=160)),
+                ("postcode", models.CharField(blank=True, max_length=8)),
+                ("latitude", models.FloatField()),
+                ("longitude", models.FloatField()),
+                ("zone", models.CharField(default="Europe/London", max_length=40)),
+                (
+                    "capabilities",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=30), default=list, size=None
+                    ),
+                ),
+                ("getting_there", models.TextField(blank=True)),
+                ("assumed", models.BooleanField(default=False)),
+                (
+                    "network",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="sites", to="estate.network"
+                    ),
+                ),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="sites", to="estate.organisation"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Room',
+            name="Room",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('uptake', 'Uptake'), ('hot_toilet', 'Hot Toilet'), ('waiting', 'Waiting'), ('waiting_child', 'Waiting Child'), ('hot_lab', 'Hot Lab'), ('recovery', 'Recovery')], max_length=16)),
-                ('name', models.CharField(max_length=60)),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rooms', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("uptake", "Uptake"),
+                            ("hot_toilet", "Hot Toilet"),
+                            ("waiting", "Waiting"),
+                            ("waiting_child", "Waiting Child"),
+                            ("hot_lab", "Hot Lab"),
+                            ("recovery", "Recovery"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("name", models.CharField(max_length=60)),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="rooms", to="estate.site"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='EmployerLicence',
+            name="EmployerLicence",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('number', models.CharField(max_length=40)),
-                ('procedures', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), size=None)),
-                ('valid_from', models.DateField()),
-                ('valid_to', models.DateField()),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='licences', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("number", models.CharField(max_length=40)),
+                (
+                    "procedures",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), size=None),
+                ),
+                ("valid_from", models.DateField()),
+                ("valid_to", models.DateField()),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="licences", to="estate.site"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Deployment',
+            name="Deployment",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('from_at', models.DateTimeField()),
-                ('to_at', models.DateTimeField(null=True)),
-                ('scanner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='estate.scanner')),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("from_at", models.DateTimeField()),
+                ("to_at", models.DateTimeField(null=True)),
+                (
+                    "scanner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="deployments", to="estate.scanner"
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="deployments", to="estate.site"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Closure',
+            name="Closure",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('from_at', models.DateTimeField()),
-                ('to_at', models.DateTimeField()),
-                ('reason', models.CharField(max_length=200)),
-                ('scanner', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='closures', to='estate.scanner')),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='closures', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("from_at", models.DateTimeField()),
+                ("to_at", models.DateTimeField()),
+                ("reason", models.CharField(max_length=200)),
+                (
+                    "scanner",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="closures",
+                        to="estate.scanner",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="closures", to="estate.site"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Session',
+            name="Session",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('on', models.DateField()),
-                ('starts_at', models.DateTimeField()),
-                ('ends_at', models.DateTimeField()),
-                ('roles_required', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=30), default=list, size=None)),
-                ('scanner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sessions', to='estate.scanner')),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sessions', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("on", models.DateField()),
+                ("starts_at", models.DateTimeField()),
+                ("ends_at", models.DateTimeField()),
+                (
+                    "roles_required",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=30), default=list, size=None
+                    ),
+                ),
+                (
+                    "scanner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="sessions", to="estate.scanner"
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="sessions", to="estate.site"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['site', 'on'], name='session_day')],
-                'constraints': [models.UniqueConstraint(fields=('scanner', 'starts_at'), name='session_once'), models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='session_has_length')],
+                "indexes": [models.Index(fields=["site", "on"], name="session_day")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("scanner", "starts_at"), name="session_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("ends_at__gt", models.F("starts_at"))), name="session_has_length"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ActivityAllotment',
+            name="ActivityAllotment",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('tracer', models.CharField(max_length=40)),
-                ('supply_run', models.UUIDField(null=True)),
-                ('reference_at', models.DateTimeField()),
-                ('usable_from', models.DateTimeField()),
-                ('usable_to', models.DateTimeField()),
-                ('total_mbq', models.FloatField()),
-                ('free_mbq', models.FloatField()),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='allotments', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tracer", models.CharField(max_length=40)),
+                ("supply_run", models.UUIDField(null=True)),
+                ("reference_at", models.DateTimeField()),
+                ("usable_from", models.DateTimeField()),
+                ("usable_to", models.DateTimeField()),
+                ("total_mbq", models.FloatField()),
+                ("free_mbq", models.FloatField()),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="allotments", to="estate.site"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['site', 'tracer', 'usable_from'], name='allotment_when')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('free_mbq__gte', 0)), name='allotment_not_overdrawn')],
+                "indexes": [models.Index(fields=["site", "tracer", "usable_from"], name="allotment_when")],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("free_mbq__gte", 0)), name="allotment_not_overdrawn")
+                ],
             },
         ),
     ]

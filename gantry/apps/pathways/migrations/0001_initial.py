@@ -6,49 +6,75 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('pghistory', '0007_auto_20250421_0444'),
+        ("pghistory", "0007_auto_20250421_0444"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Clock',
+            name="Clock",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('days', models.PositiveSmallIntegerField()),
-                ('started_on', models.DateField()),
-                ('breach_on', models.DateField()),
-                ('stopped_on', models.DateField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("days", models.PositiveSmallIntegerField()),
+                ("started_on", models.DateField()),
+                ("breach_on", models.DateField()),
+                ("stopped_on", models.DateField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Pathway',
+            name="Pathway",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('identifier', models.CharField(blank=True, max_length=40)),
-                ('kind', models.CharField(max_length=40)),
-                ('cancer_type', models.CharField(blank=True, max_length=4)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("identifier", models.CharField(blank=True, max_length=40)),
+                ("kind", models.CharField(max_length=40)),
+                ("cancer_type", models.CharField(blank=True, max_length=4)),
             ],
         ),
         migrations.CreateModel(
-            name='ClockEvent',
+            name="ClockEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
-                ('days', models.PositiveSmallIntegerField()),
-                ('started_on', models.DateField()),
-                ('breach_on', models.DateField()),
-                ('stopped_on', models.DateField(null=True)),
-                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
-                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='pathways.clock')),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
+                ("days", models.PositiveSmallIntegerField()),
+                ("started_on", models.DateField()),
+                ("breach_on", models.DateField()),
+                ("stopped_on", models.DateField(null=True)),
+                (
+                    "pgh_context",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="pghistory.context",
+                    ),
+                ),
+                (
+                    "pgh_obj",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="pathways.clock",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
     ]

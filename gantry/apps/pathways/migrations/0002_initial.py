@@ -7,50 +7,86 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('estate', '0001_initial'),
-        ('pathways', '0001_initial'),
-        ('patients', '0001_initial'),
+        ("estate", "0001_initial"),
+        ("pathways", "0001_initial"),
+        ("patients", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='pathway',
-            name='patient',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='pathways', to='patients.patient'),
+            model_name="pathway",
+            name="patient",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="pathways", to="patients.patient"
+            ),
         ),
         migrations.AddField(
-            model_name='pathway',
-            name='trust',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.organisation'),
+            model_name="pathway",
+            name="trust",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.organisation"
+            ),
         ),
         migrations.AddField(
-            model_name='clockevent',
-            name='pathway',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='pathways.pathway'),
+            model_name="clockevent",
+            name="pathway",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="pathways.pathway",
+            ),
         ),
         migrations.AddField(
-            model_name='clock',
-            name='pathway',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='clocks', to='pathways.pathway'),
+            model_name="clock",
+            name="pathway",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="clocks", to="pathways.pathway"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='pathway',
-            constraint=models.UniqueConstraint(condition=models.Q(('identifier', ''), _negated=True), fields=('trust', 'identifier'), name='pathway_identifier_once'),
+            model_name="pathway",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("identifier", ""), _negated=True),
+                fields=("trust", "identifier"),
+                name="pathway_identifier_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='clock',
-            constraint=models.UniqueConstraint(fields=('pathway', 'days'), name='clock_once'),
+            model_name="clock",
+            constraint=models.UniqueConstraint(fields=("pathway", "days"), name="clock_once"),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='clock',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "pathways_clockevent" ("breach_on", "days", "id", "pathway_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "started_on", "stopped_on") VALUES (NEW."breach_on", NEW."days", NEW."id", NEW."pathway_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."started_on", NEW."stopped_on"); RETURN NULL;', hash='8a5e0215d131e91edcffdff916f706d48a7b8a7e', operation='INSERT', pgid='pgtrigger_insert_insert_57160', table='pathways_clock', when='AFTER')),
+            model_name="clock",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "pathways_clockevent" ("breach_on", "days", "id", "pathway_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "started_on", "stopped_on") VALUES (NEW."breach_on", NEW."days", NEW."id", NEW."pathway_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."started_on", NEW."stopped_on"); RETURN NULL;',
+                    hash="8a5e0215d131e91edcffdff916f706d48a7b8a7e",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_57160",
+                    table="pathways_clock",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='clock',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "pathways_clockevent" ("breach_on", "days", "id", "pathway_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "started_on", "stopped_on") VALUES (NEW."breach_on", NEW."days", NEW."id", NEW."pathway_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."started_on", NEW."stopped_on"); RETURN NULL;', hash='bd9ab76af0443a03bfd923c316d29e3e69c2408c', operation='UPDATE', pgid='pgtrigger_update_update_92c5a', table='pathways_clock', when='AFTER')),
+            model_name="clock",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "pathways_clockevent" ("breach_on", "days", "id", "pathway_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "started_on", "stopped_on") VALUES (NEW."breach_on", NEW."days", NEW."id", NEW."pathway_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."started_on", NEW."stopped_on"); RETURN NULL;',
+                    hash="bd9ab76af0443a03bfd923c316d29e3e69c2408c",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_92c5a",
+                    table="pathways_clock",
+                    when="AFTER",
+                ),
+            ),
         ),
     ]

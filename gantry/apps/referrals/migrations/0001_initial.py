@@ -11,299 +11,630 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('estate', '0001_initial'),
-        ('pathways', '0002_initial'),
-        ('patients', '0001_initial'),
-        ('pghistory', '0007_auto_20250421_0444'),
+        ("estate", "0001_initial"),
+        ("pathways", "0002_initial"),
+        ("patients", "0001_initial"),
+        ("pghistory", "0007_auto_20250421_0444"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Authorisation',
+            name="Authorisation",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('licence_number', models.CharField(max_length=40)),
-                ('procedure_code', models.CharField(max_length=40)),
-                ('tracer', models.CharField(max_length=40)),
-                ('sites', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), size=None)),
-                ('employers', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), size=None)),
-                ('includes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=20), default=list, size=None)),
-                ('activity_mbq', models.FloatField(null=True)),
-                ('scheme', models.CharField(blank=True, max_length=60)),
-                ('justification', models.TextField(blank=True)),
-                ('valid_from', models.DateField()),
-                ('valid_to', models.DateField()),
-                ('state', models.CharField(default='valid', max_length=12)),
-                ('at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('ended_reason', models.TextField(blank=True)),
-                ('practitioner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("licence_number", models.CharField(max_length=40)),
+                ("procedure_code", models.CharField(max_length=40)),
+                ("tracer", models.CharField(max_length=40)),
+                ("sites", django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), size=None)),
+                ("employers", django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), size=None)),
+                (
+                    "includes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=20), default=list, size=None
+                    ),
+                ),
+                ("activity_mbq", models.FloatField(null=True)),
+                ("scheme", models.CharField(blank=True, max_length=60)),
+                ("justification", models.TextField(blank=True)),
+                ("valid_from", models.DateField()),
+                ("valid_to", models.DateField()),
+                ("state", models.CharField(default="valid", max_length=12)),
+                ("at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("ended_reason", models.TextField(blank=True)),
+                (
+                    "practitioner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Referral',
+            name="Referral",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('referrer_name', models.CharField(blank=True, max_length=120)),
-                ('organisations', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None)),
-                ('door', models.CharField(max_length=10)),
-                ('source_key', models.CharField(max_length=200, null=True, unique=True)),
-                ('placer_order_number', models.CharField(blank=True, max_length=80)),
-                ('data_set_version', models.CharField(max_length=20)),
-                ('answers', models.JSONField(default=dict)),
-                ('state', models.CharField(max_length=24)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('priority', models.PositiveSmallIntegerField(default=1)),
-                ('not_before', models.DateField(null=True)),
-                ('needed_by', models.DateField(null=True)),
-                ('breach_on', models.DateField(null=True)),
-                ('indication_code', models.CharField(blank=True, max_length=20)),
-                ('tracer', models.CharField(blank=True, max_length=40)),
-                ('procedure_code', models.CharField(blank=True, max_length=40)),
-                ('capabilities', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=30), default=list, size=None)),
-                ('weight_kg', models.FloatField(null=True)),
-                ('received_at', models.DateTimeField()),
-                ('completed_at', models.DateTimeField(null=True)),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('next_step', models.CharField(blank=True, max_length=120)),
-                ('next_owner', models.CharField(blank=True, max_length=40)),
-                ('due_at', models.DateTimeField(null=True)),
-                ('network', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.network')),
-                ('pathway', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='referrals', to='pathways.pathway')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='referrals', to='patients.patient')),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.organisation')),
-                ('referrer', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('referring_organisation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.organisation')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("referrer_name", models.CharField(blank=True, max_length=120)),
+                (
+                    "organisations",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None),
+                ),
+                ("door", models.CharField(max_length=10)),
+                ("source_key", models.CharField(max_length=200, null=True, unique=True)),
+                ("placer_order_number", models.CharField(blank=True, max_length=80)),
+                ("data_set_version", models.CharField(max_length=20)),
+                ("answers", models.JSONField(default=dict)),
+                ("state", models.CharField(max_length=24)),
+                ("version", models.PositiveIntegerField(default=1)),
+                ("priority", models.PositiveSmallIntegerField(default=1)),
+                ("not_before", models.DateField(null=True)),
+                ("needed_by", models.DateField(null=True)),
+                ("breach_on", models.DateField(null=True)),
+                ("indication_code", models.CharField(blank=True, max_length=20)),
+                ("tracer", models.CharField(blank=True, max_length=40)),
+                ("procedure_code", models.CharField(blank=True, max_length=40)),
+                (
+                    "capabilities",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=30), default=list, size=None
+                    ),
+                ),
+                ("weight_kg", models.FloatField(null=True)),
+                ("received_at", models.DateTimeField()),
+                ("completed_at", models.DateTimeField(null=True)),
+                ("closed_at", models.DateTimeField(null=True)),
+                ("next_step", models.CharField(blank=True, max_length=120)),
+                ("next_owner", models.CharField(blank=True, max_length=40)),
+                ("due_at", models.DateTimeField(null=True)),
+                (
+                    "network",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.network"
+                    ),
+                ),
+                (
+                    "pathway",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="referrals",
+                        to="pathways.pathway",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="referrals", to="patients.patient"
+                    ),
+                ),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.organisation"
+                    ),
+                ),
+                (
+                    "referrer",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "referring_organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.organisation"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Prior',
+            name="Prior",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('modality', models.CharField(max_length=10)),
-                ('region', models.CharField(blank=True, max_length=60)),
-                ('on', models.DateField(null=True)),
-                ('held_by', models.CharField(blank=True, max_length=12)),
-                ('asked_at', models.DateTimeField(null=True)),
-                ('received_at', models.DateTimeField(null=True)),
-                ('referral', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='priors', to='referrals.referral')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("modality", models.CharField(max_length=10)),
+                ("region", models.CharField(blank=True, max_length=60)),
+                ("on", models.DateField(null=True)),
+                ("held_by", models.CharField(blank=True, max_length=12)),
+                ("asked_at", models.DateTimeField(null=True)),
+                ("received_at", models.DateTimeField(null=True)),
+                (
+                    "referral",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="priors", to="referrals.referral"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Finding',
+            name="Finding",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('code', models.CharField(max_length=20)),
-                ('field', models.CharField(max_length=60)),
-                ('coordinate', models.CharField(blank=True, max_length=120)),
-                ('message', models.TextField()),
-                ('severity', models.CharField(max_length=10)),
-                ('resolved_at', models.DateTimeField(null=True)),
-                ('referral', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='findings', to='referrals.referral')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("code", models.CharField(max_length=20)),
+                ("field", models.CharField(max_length=60)),
+                ("coordinate", models.CharField(blank=True, max_length=120)),
+                ("message", models.TextField()),
+                ("severity", models.CharField(max_length=10)),
+                ("resolved_at", models.DateTimeField(null=True)),
+                (
+                    "referral",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="findings", to="referrals.referral"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ReferralDraft',
+            name="ReferralDraft",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('answers', models.JSONField(default=dict)),
-                ('updated_at', models.DateTimeField()),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='drafts', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("answers", models.JSONField(default=dict)),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="drafts", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ReferralEvent',
+            name="ReferralEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
-                ('referrer_name', models.CharField(blank=True, max_length=120)),
-                ('organisations', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None)),
-                ('door', models.CharField(max_length=10)),
-                ('source_key', models.CharField(max_length=200, null=True)),
-                ('placer_order_number', models.CharField(blank=True, max_length=80)),
-                ('data_set_version', models.CharField(max_length=20)),
-                ('state', models.CharField(max_length=24)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('priority', models.PositiveSmallIntegerField(default=1)),
-                ('not_before', models.DateField(null=True)),
-                ('needed_by', models.DateField(null=True)),
-                ('breach_on', models.DateField(null=True)),
-                ('indication_code', models.CharField(blank=True, max_length=20)),
-                ('tracer', models.CharField(blank=True, max_length=40)),
-                ('procedure_code', models.CharField(blank=True, max_length=40)),
-                ('capabilities', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=30), default=list, size=None)),
-                ('weight_kg', models.FloatField(null=True)),
-                ('received_at', models.DateTimeField()),
-                ('completed_at', models.DateTimeField(null=True)),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('next_step', models.CharField(blank=True, max_length=120)),
-                ('next_owner', models.CharField(blank=True, max_length=40)),
-                ('due_at', models.DateTimeField(null=True)),
-                ('network', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.network')),
-                ('pathway', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='pathways.pathway')),
-                ('patient', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='patients.patient')),
-                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
-                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='referrals.referral')),
-                ('provider', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.organisation')),
-                ('referrer', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL)),
-                ('referring_organisation', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.organisation')),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
+                ("referrer_name", models.CharField(blank=True, max_length=120)),
+                (
+                    "organisations",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None),
+                ),
+                ("door", models.CharField(max_length=10)),
+                ("source_key", models.CharField(max_length=200, null=True)),
+                ("placer_order_number", models.CharField(blank=True, max_length=80)),
+                ("data_set_version", models.CharField(max_length=20)),
+                ("state", models.CharField(max_length=24)),
+                ("version", models.PositiveIntegerField(default=1)),
+                ("priority", models.PositiveSmallIntegerField(default=1)),
+                ("not_before", models.DateField(null=True)),
+                ("needed_by", models.DateField(null=True)),
+                ("breach_on", models.DateField(null=True)),
+                ("indication_code", models.CharField(blank=True, max_length=20)),
+                ("tracer", models.CharField(blank=True, max_length=40)),
+                ("procedure_code", models.CharField(blank=True, max_length=40)),
+                (
+                    "capabilities",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=30), default=list, size=None
+                    ),
+                ),
+                ("weight_kg", models.FloatField(null=True)),
+                ("received_at", models.DateTimeField()),
+                ("completed_at", models.DateTimeField(null=True)),
+                ("closed_at", models.DateTimeField(null=True)),
+                ("next_step", models.CharField(blank=True, max_length=120)),
+                ("next_owner", models.CharField(blank=True, max_length=40)),
+                ("due_at", models.DateTimeField(null=True)),
+                (
+                    "network",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="estate.network",
+                    ),
+                ),
+                (
+                    "pathway",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="pathways.pathway",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="patients.patient",
+                    ),
+                ),
+                (
+                    "pgh_context",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="pghistory.context",
+                    ),
+                ),
+                (
+                    "pgh_obj",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="referrals.referral",
+                    ),
+                ),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="estate.organisation",
+                    ),
+                ),
+                (
+                    "referrer",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "referring_organisation",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="estate.organisation",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ReferralQuestion',
+            name="ReferralQuestion",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('asked_at', models.DateTimeField()),
-                ('text', models.TextField()),
-                ('fields', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), default=list, size=None)),
-                ('due_at', models.DateTimeField(null=True)),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('answer', models.TextField(blank=True)),
-                ('answered_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('asked_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('referral', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='questions', to='referrals.referral')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("asked_at", models.DateTimeField()),
+                ("text", models.TextField()),
+                (
+                    "fields",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=60), default=list, size=None
+                    ),
+                ),
+                ("due_at", models.DateTimeField(null=True)),
+                ("answered_at", models.DateTimeField(null=True)),
+                ("answer", models.TextField(blank=True)),
+                (
+                    "answered_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "asked_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "referral",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="questions", to="referrals.referral"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ReportRecipient',
+            name="ReportRecipient",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.organisation')),
-                ('referral', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='recipients', to='referrals.referral')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.organisation"
+                    ),
+                ),
+                (
+                    "referral",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="recipients", to="referrals.referral"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RequestedProcedure',
+            name="RequestedProcedure",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('accession_number', models.CharField(max_length=16, unique=True)),
-                ('study_uid', models.CharField(max_length=64, unique=True)),
-                ('requested_procedure_id', models.CharField(max_length=16, unique=True)),
-                ('procedure_code', models.CharField(max_length=40)),
-                ('title', models.CharField(max_length=120)),
-                ('tracer', models.CharField(max_length=40)),
-                ('protocol', models.CharField(blank=True, max_length=40)),
-                ('protocol_version', models.CharField(blank=True, max_length=20)),
-                ('created_at', models.DateTimeField()),
-                ('referral', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='procedures', to='referrals.referral')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("accession_number", models.CharField(max_length=16, unique=True)),
+                ("study_uid", models.CharField(max_length=64, unique=True)),
+                ("requested_procedure_id", models.CharField(max_length=16, unique=True)),
+                ("procedure_code", models.CharField(max_length=40)),
+                ("title", models.CharField(max_length=120)),
+                ("tracer", models.CharField(max_length=40)),
+                ("protocol", models.CharField(blank=True, max_length=40)),
+                ("protocol_version", models.CharField(blank=True, max_length=20)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "referral",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="procedures", to="referrals.referral"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='AuthorisationEvent',
+            name="AuthorisationEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
-                ('licence_number', models.CharField(max_length=40)),
-                ('procedure_code', models.CharField(max_length=40)),
-                ('tracer', models.CharField(max_length=40)),
-                ('sites', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), size=None)),
-                ('employers', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), size=None)),
-                ('includes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=20), default=list, size=None)),
-                ('activity_mbq', models.FloatField(null=True)),
-                ('scheme', models.CharField(blank=True, max_length=60)),
-                ('justification', models.TextField(blank=True)),
-                ('valid_from', models.DateField()),
-                ('valid_to', models.DateField()),
-                ('state', models.CharField(default='valid', max_length=12)),
-                ('at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('ended_reason', models.TextField(blank=True)),
-                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
-                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='referrals.authorisation')),
-                ('practitioner', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL)),
-                ('procedure', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='referrals.requestedprocedure')),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
+                ("licence_number", models.CharField(max_length=40)),
+                ("procedure_code", models.CharField(max_length=40)),
+                ("tracer", models.CharField(max_length=40)),
+                ("sites", django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), size=None)),
+                ("employers", django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), size=None)),
+                (
+                    "includes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=20), default=list, size=None
+                    ),
+                ),
+                ("activity_mbq", models.FloatField(null=True)),
+                ("scheme", models.CharField(blank=True, max_length=60)),
+                ("justification", models.TextField(blank=True)),
+                ("valid_from", models.DateField()),
+                ("valid_to", models.DateField()),
+                ("state", models.CharField(default="valid", max_length=12)),
+                ("at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("ended_reason", models.TextField(blank=True)),
+                (
+                    "pgh_context",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="pghistory.context",
+                    ),
+                ),
+                (
+                    "pgh_obj",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="referrals.authorisation",
+                    ),
+                ),
+                (
+                    "practitioner",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "procedure",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="referrals.requestedprocedure",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.AddField(
-            model_name='authorisation',
-            name='procedure',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='authorisations', to='referrals.requestedprocedure'),
+            model_name="authorisation",
+            name="procedure",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="authorisations",
+                to="referrals.requestedprocedure",
+            ),
         ),
         migrations.CreateModel(
-            name='VettingDecision',
+            name="VettingDecision",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('decision', models.CharField(max_length=24)),
-                ('at', models.DateTimeField()),
-                ('reason_code', models.CharField(blank=True, max_length=40)),
-                ('reason', models.TextField(blank=True)),
-                ('where_to', models.TextField(blank=True)),
-                ('indication_row', models.CharField(blank=True, max_length=40)),
-                ('indication_edition', models.CharField(blank=True, max_length=40)),
-                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('referral', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='referrals.referral')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("decision", models.CharField(max_length=24)),
+                ("at", models.DateTimeField()),
+                ("reason_code", models.CharField(blank=True, max_length=40)),
+                ("reason", models.TextField(blank=True)),
+                ("where_to", models.TextField(blank=True)),
+                ("indication_row", models.CharField(blank=True, max_length=40)),
+                ("indication_edition", models.CharField(blank=True, max_length=40)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "referral",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="decisions", to="referrals.referral"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.AddIndex(
-            model_name='referral',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['organisations'], name='referral_organisations'),
+            model_name="referral",
+            index=django.contrib.postgres.indexes.GinIndex(fields=["organisations"], name="referral_organisations"),
         ),
         migrations.AddIndex(
-            model_name='referral',
-            index=models.Index(fields=['state', 'breach_on', 'needed_by'], name='referral_risk'),
+            model_name="referral",
+            index=models.Index(fields=["state", "breach_on", "needed_by"], name="referral_risk"),
         ),
         migrations.AddIndex(
-            model_name='referral',
-            index=models.Index(fields=['referring_organisation', 'received_at'], name='referral_sender'),
+            model_name="referral",
+            index=models.Index(fields=["referring_organisation", "received_at"], name="referral_sender"),
         ),
         migrations.AddIndex(
-            model_name='referral',
-            index=models.Index(fields=['provider', 'state', 'due_at'], name='referral_due'),
+            model_name="referral",
+            index=models.Index(fields=["provider", "state", "due_at"], name="referral_due"),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='referral',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "referrals_referralevent" ("breach_on", "capabilities", "closed_at", "completed_at", "data_set_version", "door", "due_at", "id", "indication_code", "needed_by", "network_id", "next_owner", "next_step", "not_before", "organisations", "pathway_id", "patient_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "placer_order_number", "priority", "procedure_code", "provider_id", "received_at", "referrer_id", "referrer_name", "referring_organisation_id", "source_key", "state", "tracer", "version", "weight_kg") VALUES (NEW."breach_on", NEW."capabilities", NEW."closed_at", NEW."completed_at", NEW."data_set_version", NEW."door", NEW."due_at", NEW."id", NEW."indication_code", NEW."needed_by", NEW."network_id", NEW."next_owner", NEW."next_step", NEW."not_before", NEW."organisations", NEW."pathway_id", NEW."patient_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."placer_order_number", NEW."priority", NEW."procedure_code", NEW."provider_id", NEW."received_at", NEW."referrer_id", NEW."referrer_name", NEW."referring_organisation_id", NEW."source_key", NEW."state", NEW."tracer", NEW."version", NEW."weight_kg"); RETURN NULL;', hash='fa36e1da30df24051ace2548b2461befed8579dc', operation='INSERT', pgid='pgtrigger_insert_insert_a74c8', table='referrals_referral', when='AFTER')),
+            model_name="referral",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "referrals_referralevent" ("breach_on", "capabilities", "closed_at", "completed_at", "data_set_version", "door", "due_at", "id", "indication_code", "needed_by", "network_id", "next_owner", "next_step", "not_before", "organisations", "pathway_id", "patient_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "placer_order_number", "priority", "procedure_code", "provider_id", "received_at", "referrer_id", "referrer_name", "referring_organisation_id", "source_key", "state", "tracer", "version", "weight_kg") VALUES (NEW."breach_on", NEW."capabilities", NEW."closed_at", NEW."completed_at", NEW."data_set_version", NEW."door", NEW."due_at", NEW."id", NEW."indication_code", NEW."needed_by", NEW."network_id", NEW."next_owner", NEW."next_step", NEW."not_before", NEW."organisations", NEW."pathway_id", NEW."patient_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."placer_order_number", NEW."priority", NEW."procedure_code", NEW."provider_id", NEW."received_at", NEW."referrer_id", NEW."referrer_name", NEW."referring_organisation_id", NEW."source_key", NEW."state", NEW."tracer", NEW."version", NEW."weight_kg"); RETURN NULL;',
+                    hash="fa36e1da30df24051ace2548b2461befed8579dc",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_a74c8",
+                    table="referrals_referral",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='referral',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."breach_on" IS DISTINCT FROM (NEW."breach_on") OR OLD."capabilities" IS DISTINCT FROM (NEW."capabilities") OR OLD."closed_at" IS DISTINCT FROM (NEW."closed_at") OR OLD."completed_at" IS DISTINCT FROM (NEW."completed_at") OR OLD."data_set_version" IS DISTINCT FROM (NEW."data_set_version") OR OLD."door" IS DISTINCT FROM (NEW."door") OR OLD."due_at" IS DISTINCT FROM (NEW."due_at") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."indication_code" IS DISTINCT FROM (NEW."indication_code") OR OLD."needed_by" IS DISTINCT FROM (NEW."needed_by") OR OLD."network_id" IS DISTINCT FROM (NEW."network_id") OR OLD."next_owner" IS DISTINCT FROM (NEW."next_owner") OR OLD."next_step" IS DISTINCT FROM (NEW."next_step") OR OLD."not_before" IS DISTINCT FROM (NEW."not_before") OR OLD."organisations" IS DISTINCT FROM (NEW."organisations") OR OLD."pathway_id" IS DISTINCT FROM (NEW."pathway_id") OR OLD."patient_id" IS DISTINCT FROM (NEW."patient_id") OR OLD."placer_order_number" IS DISTINCT FROM (NEW."placer_order_number") OR OLD."priority" IS DISTINCT FROM (NEW."priority") OR OLD."procedure_code" IS DISTINCT FROM (NEW."procedure_code") OR OLD."provider_id" IS DISTINCT FROM (NEW."provider_id") OR OLD."received_at" IS DISTINCT FROM (NEW."received_at") OR OLD."referrer_id" IS DISTINCT FROM (NEW."referrer_id") OR OLD."referrer_name" IS DISTINCT FROM (NEW."referrer_name") OR OLD."referring_organisation_id" IS DISTINCT FROM (NEW."referring_organisation_id") OR OLD."source_key" IS DISTINCT FROM (NEW."source_key") OR OLD."state" IS DISTINCT FROM (NEW."state") OR OLD."tracer" IS DISTINCT FROM (NEW."tracer") OR OLD."version" IS DISTINCT FROM (NEW."version") OR OLD."weight_kg" IS DISTINCT FROM (NEW."weight_kg"))', func='INSERT INTO "referrals_referralevent" ("breach_on", "capabilities", "closed_at", "completed_at", "data_set_version", "door", "due_at", "id", "indication_code", "needed_by", "network_id", "next_owner", "next_step", "not_before", "organisations", "pathway_id", "patient_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "placer_order_number", "priority", "procedure_code", "provider_id", "received_at", "referrer_id", "referrer_name", "referring_organisation_id", "source_key", "state", "tracer", "version", "weight_kg") VALUES (NEW."breach_on", NEW."capabilities", NEW."closed_at", NEW."completed_at", NEW."data_set_version", NEW."door", NEW."due_at", NEW."id", NEW."indication_code", NEW."needed_by", NEW."network_id", NEW."next_owner", NEW."next_step", NEW."not_before", NEW."organisations", NEW."pathway_id", NEW."patient_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."placer_order_number", NEW."priority", NEW."procedure_code", NEW."provider_id", NEW."received_at", NEW."referrer_id", NEW."referrer_name", NEW."referring_organisation_id", NEW."source_key", NEW."state", NEW."tracer", NEW."version", NEW."weight_kg"); RETURN NULL;', hash='c059cc15c4b445bfb3870ab87ee4a1e8c762fe22', operation='UPDATE', pgid='pgtrigger_update_update_223e7', table='referrals_referral', when='AFTER')),
+            model_name="referral",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."breach_on" IS DISTINCT FROM (NEW."breach_on") OR OLD."capabilities" IS DISTINCT FROM (NEW."capabilities") OR OLD."closed_at" IS DISTINCT FROM (NEW."closed_at") OR OLD."completed_at" IS DISTINCT FROM (NEW."completed_at") OR OLD."data_set_version" IS DISTINCT FROM (NEW."data_set_version") OR OLD."door" IS DISTINCT FROM (NEW."door") OR OLD."due_at" IS DISTINCT FROM (NEW."due_at") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."indication_code" IS DISTINCT FROM (NEW."indication_code") OR OLD."needed_by" IS DISTINCT FROM (NEW."needed_by") OR OLD."network_id" IS DISTINCT FROM (NEW."network_id") OR OLD."next_owner" IS DISTINCT FROM (NEW."next_owner") OR OLD."next_step" IS DISTINCT FROM (NEW."next_step") OR OLD."not_before" IS DISTINCT FROM (NEW."not_before") OR OLD."organisations" IS DISTINCT FROM (NEW."organisations") OR OLD."pathway_id" IS DISTINCT FROM (NEW."pathway_id") OR OLD."patient_id" IS DISTINCT FROM (NEW."patient_id") OR OLD."placer_order_number" IS DISTINCT FROM (NEW."placer_order_number") OR OLD."priority" IS DISTINCT FROM (NEW."priority") OR OLD."procedure_code" IS DISTINCT FROM (NEW."procedure_code") OR OLD."provider_id" IS DISTINCT FROM (NEW."provider_id") OR OLD."received_at" IS DISTINCT FROM (NEW."received_at") OR OLD."referrer_id" IS DISTINCT FROM (NEW."referrer_id") OR OLD."referrer_name" IS DISTINCT FROM (NEW."referrer_name") OR OLD."referring_organisation_id" IS DISTINCT FROM (NEW."referring_organisation_id") OR OLD."source_key" IS DISTINCT FROM (NEW."source_key") OR OLD."state" IS DISTINCT FROM (NEW."state") OR OLD."tracer" IS DISTINCT FROM (NEW."tracer") OR OLD."version" IS DISTINCT FROM (NEW."version") OR OLD."weight_kg" IS DISTINCT FROM (NEW."weight_kg"))',
+                    func='INSERT INTO "referrals_referralevent" ("breach_on", "capabilities", "closed_at", "completed_at", "data_set_version", "door", "due_at", "id", "indication_code", "needed_by", "network_id", "next_owner", "next_step", "not_before", "organisations", "pathway_id", "patient_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "placer_order_number", "priority", "procedure_code", "provider_id", "received_at", "referrer_id", "referrer_name", "referring_organisation_id", "source_key", "state", "tracer", "version", "weight_kg") VALUES (NEW."breach_on", NEW."capabilities", NEW."closed_at", NEW."completed_at", NEW."data_set_version", NEW."door", NEW."due_at", NEW."id", NEW."indication_code", NEW."needed_by", NEW."network_id", NEW."next_owner", NEW."next_step", NEW."not_before", NEW."organisations", NEW."pathway_id", NEW."patient_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."placer_order_number", NEW."priority", NEW."procedure_code", NEW."provider_id", NEW."received_at", NEW."referrer_id", NEW."referrer_name", NEW."referring_organisation_id", NEW."source_key", NEW."state", NEW."tracer", NEW."version", NEW."weight_kg"); RETURN NULL;',
+                    hash="c059cc15c4b445bfb3870ab87ee4a1e8c762fe22",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_223e7",
+                    table="referrals_referral",
+                    when="AFTER",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportrecipient',
-            constraint=models.UniqueConstraint(fields=('referral', 'organisation'), name='recipient_once'),
+            model_name="reportrecipient",
+            constraint=models.UniqueConstraint(fields=("referral", "organisation"), name="recipient_once"),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='authorisation',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "referrals_authorisationevent" ("activity_mbq", "at", "employers", "ended_at", "ended_reason", "id", "includes", "justification", "licence_number", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "practitioner_id", "procedure_code", "procedure_id", "scheme", "sites", "state", "tracer", "valid_from", "valid_to") VALUES (NEW."activity_mbq", NEW."at", NEW."employers", NEW."ended_at", NEW."ended_reason", NEW."id", NEW."includes", NEW."justification", NEW."licence_number", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."practitioner_id", NEW."procedure_code", NEW."procedure_id", NEW."scheme", NEW."sites", NEW."state", NEW."tracer", NEW."valid_from", NEW."valid_to"); RETURN NULL;', hash='fb3ec00366ae8770a78b238be10f7ffd20a95109', operation='INSERT', pgid='pgtrigger_insert_insert_dc708', table='referrals_authorisation', when='AFTER')),
+            model_name="authorisation",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "referrals_authorisationevent" ("activity_mbq", "at", "employers", "ended_at", "ended_reason", "id", "includes", "justification", "licence_number", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "practitioner_id", "procedure_code", "procedure_id", "scheme", "sites", "state", "tracer", "valid_from", "valid_to") VALUES (NEW."activity_mbq", NEW."at", NEW."employers", NEW."ended_at", NEW."ended_reason", NEW."id", NEW."includes", NEW."justification", NEW."licence_number", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."practitioner_id", NEW."procedure_code", NEW."procedure_id", NEW."scheme", NEW."sites", NEW."state", NEW."tracer", NEW."valid_from", NEW."valid_to"); RETURN NULL;',
+                    hash="fb3ec00366ae8770a78b238be10f7ffd20a95109",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_dc708",
+                    table="referrals_authorisation",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='authorisation',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "referrals_authorisationevent" ("activity_mbq", "at", "employers", "ended_at", "ended_reason", "id", "includes", "justification", "licence_number", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "practitioner_id", "procedure_code", "procedure_id", "scheme", "sites", "state", "tracer", "valid_from", "valid_to") VALUES (NEW."activity_mbq", NEW."at", NEW."employers", NEW."ended_at", NEW."ended_reason", NEW."id", NEW."includes", NEW."justification", NEW."licence_number", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."practitioner_id", NEW."procedure_code", NEW."procedure_id", NEW."scheme", NEW."sites", NEW."state", NEW."tracer", NEW."valid_from", NEW."valid_to"); RETURN NULL;', hash='542a3e62b79f754133dd4a12e87e4217c3c1ae17', operation='UPDATE', pgid='pgtrigger_update_update_ecb45', table='referrals_authorisation', when='AFTER')),
+            model_name="authorisation",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "referrals_authorisationevent" ("activity_mbq", "at", "employers", "ended_at", "ended_reason", "id", "includes", "justification", "licence_number", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "practitioner_id", "procedure_code", "procedure_id", "scheme", "sites", "state", "tracer", "valid_from", "valid_to") VALUES (NEW."activity_mbq", NEW."at", NEW."employers", NEW."ended_at", NEW."ended_reason", NEW."id", NEW."includes", NEW."justification", NEW."licence_number", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."practitioner_id", NEW."procedure_code", NEW."procedure_id", NEW."scheme", NEW."sites", NEW."state", NEW."tracer", NEW."valid_from", NEW."valid_to"); RETURN NULL;',
+                    hash="542a3e62b79f754133dd4a12e87e4217c3c1ae17",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_ecb45",
+                    table="referrals_authorisation",
+                    when="AFTER",
+                ),
+            ),
         ),
     ]

@@ -7,91 +7,174 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('referrals', '0001_initial'),
+        ("referrals", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ReportDispatch',
+            name="ReportDispatch",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('state', models.CharField(choices=[('queued', 'queued'), ('sent', 'sent'), ('delivered', 'delivered'), ('read', 'read'), ('acted_on', 'acted_on'), ('failed', 'failed'), ('given_up', 'given_up')], max_length=12)),
-                ('proof', models.CharField(blank=True, max_length=120)),
-                ('delivered_at', models.DateTimeField(null=True)),
-                ('read_at', models.DateTimeField(null=True)),
-                ('read_by_name', models.CharField(blank=True, max_length=120)),
-                ('acted_at', models.DateTimeField(null=True)),
-                ('acted_by_name', models.CharField(blank=True, max_length=120)),
-                ('action', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("sent", "sent"),
+                            ("delivered", "delivered"),
+                            ("read", "read"),
+                            ("acted_on", "acted_on"),
+                            ("failed", "failed"),
+                            ("given_up", "given_up"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("proof", models.CharField(blank=True, max_length=120)),
+                ("delivered_at", models.DateTimeField(null=True)),
+                ("read_at", models.DateTimeField(null=True)),
+                ("read_by_name", models.CharField(blank=True, max_length=120)),
+                ("acted_at", models.DateTimeField(null=True)),
+                ("acted_by_name", models.CharField(blank=True, max_length=120)),
+                ("action", models.TextField(blank=True)),
             ],
         ),
         migrations.CreateModel(
-            name='ReportDispatchEvent',
+            name="ReportDispatchEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
-                ('state', models.CharField(choices=[('queued', 'queued'), ('sent', 'sent'), ('delivered', 'delivered'), ('read', 'read'), ('acted_on', 'acted_on'), ('failed', 'failed'), ('given_up', 'given_up')], max_length=12)),
-                ('proof', models.CharField(blank=True, max_length=120)),
-                ('delivered_at', models.DateTimeField(null=True)),
-                ('read_at', models.DateTimeField(null=True)),
-                ('read_by_name', models.CharField(blank=True, max_length=120)),
-                ('acted_at', models.DateTimeField(null=True)),
-                ('acted_by_name', models.CharField(blank=True, max_length=120)),
-                ('action', models.TextField(blank=True)),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("sent", "sent"),
+                            ("delivered", "delivered"),
+                            ("read", "read"),
+                            ("acted_on", "acted_on"),
+                            ("failed", "failed"),
+                            ("given_up", "given_up"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("proof", models.CharField(blank=True, max_length=120)),
+                ("delivered_at", models.DateTimeField(null=True)),
+                ("read_at", models.DateTimeField(null=True)),
+                ("read_by_name", models.CharField(blank=True, max_length=120)),
+                ("acted_at", models.DateTimeField(null=True)),
+                ("acted_by_name", models.CharField(blank=True, max_length=120)),
+                ("action", models.TextField(blank=True)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ReportEvent',
+            name="ReportEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
-                ('state', models.CharField(choices=[('draft', 'draft'), ('preliminary', 'preliminary'), ('final', 'final'), ('amended', 'amended'), ('withdrawn', 'withdrawn'), ('entered_in_error', 'entered_in_error')], max_length=20)),
-                ('draft', models.JSONField(default=dict)),
-                ('opened_at', models.DateTimeField(null=True)),
-                ('version', models.PositiveIntegerField(default=1)),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "draft"),
+                            ("preliminary", "preliminary"),
+                            ("final", "final"),
+                            ("amended", "amended"),
+                            ("withdrawn", "withdrawn"),
+                            ("entered_in_error", "entered_in_error"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("draft", models.JSONField(default=dict)),
+                ("opened_at", models.DateTimeField(null=True)),
+                ("version", models.PositiveIntegerField(default=1)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ReportVersion',
+            name="ReportVersion",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('number', models.PositiveSmallIntegerField()),
-                ('state', models.CharField(max_length=20)),
-                ('question', models.TextField(blank=True)),
-                ('technique', models.TextField(blank=True)),
-                ('findings', models.TextField(blank=True)),
-                ('conclusion', models.TextField(blank=True)),
-                ('registration', models.CharField(blank=True, max_length=30)),
-                ('issued_at', models.DateTimeField()),
-                ('reason', models.TextField(blank=True)),
-                ('event', models.UUIDField()),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("number", models.PositiveSmallIntegerField()),
+                ("state", models.CharField(max_length=20)),
+                ("question", models.TextField(blank=True)),
+                ("technique", models.TextField(blank=True)),
+                ("findings", models.TextField(blank=True)),
+                ("conclusion", models.TextField(blank=True)),
+                ("registration", models.CharField(blank=True, max_length=30)),
+                ("issued_at", models.DateTimeField()),
+                ("reason", models.TextField(blank=True)),
+                ("event", models.UUIDField()),
             ],
         ),
         migrations.CreateModel(
-            name='Report',
+            name="Report",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('state', models.CharField(choices=[('draft', 'draft'), ('preliminary', 'preliminary'), ('final', 'final'), ('amended', 'amended'), ('withdrawn', 'withdrawn'), ('entered_in_error', 'entered_in_error')], max_length=20)),
-                ('draft', models.JSONField(default=dict)),
-                ('opened_at', models.DateTimeField(null=True)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('opened_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('procedure', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='report', to='referrals.requestedprocedure')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "draft"),
+                            ("preliminary", "preliminary"),
+                            ("final", "final"),
+                            ("amended", "amended"),
+                            ("withdrawn", "withdrawn"),
+                            ("entered_in_error", "entered_in_error"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("draft", models.JSONField(default=dict)),
+                ("opened_at", models.DateTimeField(null=True)),
+                ("version", models.PositiveIntegerField(default=1)),
+                (
+                    "opened_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "procedure",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="report",
+                        to="referrals.requestedprocedure",
+                    ),
+                ),
             ],
         ),
     ]

@@ -8,154 +8,323 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('audit', '0001_initial'),
-        ('estate', '0001_initial'),
-        ('pghistory', '0007_auto_20250421_0444'),
-        ('referrals', '0001_initial'),
-        ('reporting', '0001_initial'),
-        ('scanning', '0001_initial'),
+        ("audit", "0001_initial"),
+        ("estate", "0001_initial"),
+        ("pghistory", "0007_auto_20250421_0444"),
+        ("referrals", "0001_initial"),
+        ("reporting", "0001_initial"),
+        ("scanning", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='report',
-            name='study',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reports', to='scanning.study'),
+            model_name="report",
+            name="study",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="reports", to="scanning.study"
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatch',
-            name='endpoint',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.endpoint'),
+            model_name="reportdispatch",
+            name="endpoint",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.endpoint"
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatch',
-            name='message',
-            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='report_dispatch', to='audit.outboxmessage'),
+            model_name="reportdispatch",
+            name="message",
+            field=models.OneToOneField(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="report_dispatch",
+                to="audit.outboxmessage",
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatch',
-            name='organisation',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.organisation'),
+            model_name="reportdispatch",
+            name="organisation",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.organisation"
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatch',
-            name='owner',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="reportdispatch",
+            name="owner",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatchevent',
-            name='endpoint',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.endpoint'),
+            model_name="reportdispatchevent",
+            name="endpoint",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="estate.endpoint",
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatchevent',
-            name='message',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='audit.outboxmessage'),
+            model_name="reportdispatchevent",
+            name="message",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="audit.outboxmessage",
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatchevent',
-            name='organisation',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.organisation'),
+            model_name="reportdispatchevent",
+            name="organisation",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="estate.organisation",
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatchevent',
-            name='owner',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="reportdispatchevent",
+            name="owner",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatchevent',
-            name='pgh_context',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context'),
+            model_name="reportdispatchevent",
+            name="pgh_context",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="pghistory.context",
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatchevent',
-            name='pgh_obj',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='reporting.reportdispatch'),
+            model_name="reportdispatchevent",
+            name="pgh_obj",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="events",
+                to="reporting.reportdispatch",
+            ),
         ),
         migrations.AddField(
-            model_name='reportevent',
-            name='opened_by',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="reportevent",
+            name="opened_by",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='reportevent',
-            name='pgh_context',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context'),
+            model_name="reportevent",
+            name="pgh_context",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="pghistory.context",
+            ),
         ),
         migrations.AddField(
-            model_name='reportevent',
-            name='pgh_obj',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='reporting.report'),
+            model_name="reportevent",
+            name="pgh_obj",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="events",
+                to="reporting.report",
+            ),
         ),
         migrations.AddField(
-            model_name='reportevent',
-            name='procedure',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='referrals.requestedprocedure'),
+            model_name="reportevent",
+            name="procedure",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="referrals.requestedprocedure",
+            ),
         ),
         migrations.AddField(
-            model_name='reportevent',
-            name='study',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='scanning.study'),
+            model_name="reportevent",
+            name="study",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="scanning.study",
+            ),
         ),
         migrations.AddField(
-            model_name='reportversion',
-            name='author',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="reportversion",
+            name="author",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='reportversion',
-            name='report',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='reporting.report'),
+            model_name="reportversion",
+            name="report",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="versions", to="reporting.report"
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatchevent',
-            name='version',
-            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='reporting.reportversion'),
+            model_name="reportdispatchevent",
+            name="version",
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="reporting.reportversion",
+            ),
         ),
         migrations.AddField(
-            model_name='reportdispatch',
-            name='version',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='dispatches', to='reporting.reportversion'),
+            model_name="reportdispatch",
+            name="version",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="dispatches", to="reporting.reportversion"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='report',
-            trigger=pgtrigger.compiler.Trigger(name='report_lifecycle', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{amended:withdrawn,draft:entered_in_error,draft:final,draft:preliminary,final:amended,final:withdrawn,preliminary:final,preliminary:withdrawn}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='5713ea0cba64ce853aec5549530eaf7e85448b07', operation='UPDATE', pgid='pgtrigger_report_lifecycle_873dc', table='reporting_report', when='BEFORE')),
+            model_name="report",
+            trigger=pgtrigger.compiler.Trigger(
+                name="report_lifecycle",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{amended:withdrawn,draft:entered_in_error,draft:final,draft:preliminary,final:amended,final:withdrawn,preliminary:final,preliminary:withdrawn}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="5713ea0cba64ce853aec5549530eaf7e85448b07",
+                    operation="UPDATE",
+                    pgid="pgtrigger_report_lifecycle_873dc",
+                    table="reporting_report",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='report',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "reporting_reportevent" ("draft", "id", "opened_at", "opened_by_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "procedure_id", "state", "study_id", "version") VALUES (NEW."draft", NEW."id", NEW."opened_at", NEW."opened_by_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."procedure_id", NEW."state", NEW."study_id", NEW."version"); RETURN NULL;', hash='3669ff7c5417ecab861e8e3fe058704c02485ed7', operation='INSERT', pgid='pgtrigger_insert_insert_69d08', table='reporting_report', when='AFTER')),
+            model_name="report",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "reporting_reportevent" ("draft", "id", "opened_at", "opened_by_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "procedure_id", "state", "study_id", "version") VALUES (NEW."draft", NEW."id", NEW."opened_at", NEW."opened_by_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."procedure_id", NEW."state", NEW."study_id", NEW."version"); RETURN NULL;',
+                    hash="3669ff7c5417ecab861e8e3fe058704c02485ed7",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_69d08",
+                    table="reporting_report",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='report',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "reporting_reportevent" ("draft", "id", "opened_at", "opened_by_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "procedure_id", "state", "study_id", "version") VALUES (NEW."draft", NEW."id", NEW."opened_at", NEW."opened_by_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."procedure_id", NEW."state", NEW."study_id", NEW."version"); RETURN NULL;', hash='1f0913a75df2d5f1e8b42e9ce60c3af019c31340', operation='UPDATE', pgid='pgtrigger_update_update_6c13c', table='reporting_report', when='AFTER')),
+            model_name="report",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "reporting_reportevent" ("draft", "id", "opened_at", "opened_by_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "procedure_id", "state", "study_id", "version") VALUES (NEW."draft", NEW."id", NEW."opened_at", NEW."opened_by_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."procedure_id", NEW."state", NEW."study_id", NEW."version"); RETURN NULL;',
+                    hash="1f0913a75df2d5f1e8b42e9ce60c3af019c31340",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_6c13c",
+                    table="reporting_report",
+                    when="AFTER",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportversion',
-            constraint=models.UniqueConstraint(fields=('report', 'number'), name='report_version_once'),
+            model_name="reportversion",
+            constraint=models.UniqueConstraint(fields=("report", "number"), name="report_version_once"),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='reportversion',
-            trigger=pgtrigger.compiler.Trigger(name='never_edited', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='f6928f30e6df8d9cd471b16eabff99cca2f7dbe0', operation='UPDATE OR DELETE', pgid='pgtrigger_never_edited_0af31', table='reporting_reportversion', when='BEFORE')),
+            model_name="reportversion",
+            trigger=pgtrigger.compiler.Trigger(
+                name="never_edited",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="f6928f30e6df8d9cd471b16eabff99cca2f7dbe0",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_never_edited_0af31",
+                    table="reporting_reportversion",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportdispatch',
-            constraint=models.UniqueConstraint(fields=('version', 'organisation', 'endpoint'), name='report_dispatch_once', nulls_distinct=False),
+            model_name="reportdispatch",
+            constraint=models.UniqueConstraint(
+                fields=("version", "organisation", "endpoint"), name="report_dispatch_once", nulls_distinct=False
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='reportdispatch',
-            trigger=pgtrigger.compiler.Trigger(name='dispatch_lifecycle', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{delivered:read,failed:delivered,failed:given_up,failed:queued,failed:read,given_up:queued,given_up:read,queued:delivered,queued:failed,queued:read,queued:sent,read:acted_on,sent:delivered,sent:failed,sent:read}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='a7f8403677718b574946bb4bf8ac6a37c68bf630', operation='UPDATE', pgid='pgtrigger_dispatch_lifecycle_8a485', table='reporting_reportdispatch', when='BEFORE')),
+            model_name="reportdispatch",
+            trigger=pgtrigger.compiler.Trigger(
+                name="dispatch_lifecycle",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{delivered:read,failed:delivered,failed:given_up,failed:queued,failed:read,given_up:queued,given_up:read,queued:delivered,queued:failed,queued:read,queued:sent,read:acted_on,sent:delivered,sent:failed,sent:read}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="a7f8403677718b574946bb4bf8ac6a37c68bf630",
+                    operation="UPDATE",
+                    pgid="pgtrigger_dispatch_lifecycle_8a485",
+                    table="reporting_reportdispatch",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='reportdispatch',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "reporting_reportdispatchevent" ("acted_at", "acted_by_name", "action", "delivered_at", "endpoint_id", "id", "message_id", "organisation_id", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "proof", "read_at", "read_by_name", "state", "version_id") VALUES (NEW."acted_at", NEW."acted_by_name", NEW."action", NEW."delivered_at", NEW."endpoint_id", NEW."id", NEW."message_id", NEW."organisation_id", NEW."owner_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."proof", NEW."read_at", NEW."read_by_name", NEW."state", NEW."version_id"); RETURN NULL;', hash='92b1bbc8a0362005f7c3042eb068b7f34d259747', operation='INSERT', pgid='pgtrigger_insert_insert_bec7e', table='reporting_reportdispatch', when='AFTER')),
+            model_name="reportdispatch",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "reporting_reportdispatchevent" ("acted_at", "acted_by_name", "action", "delivered_at", "endpoint_id", "id", "message_id", "organisation_id", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "proof", "read_at", "read_by_name", "state", "version_id") VALUES (NEW."acted_at", NEW."acted_by_name", NEW."action", NEW."delivered_at", NEW."endpoint_id", NEW."id", NEW."message_id", NEW."organisation_id", NEW."owner_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."proof", NEW."read_at", NEW."read_by_name", NEW."state", NEW."version_id"); RETURN NULL;',
+                    hash="92b1bbc8a0362005f7c3042eb068b7f34d259747",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_bec7e",
+                    table="reporting_reportdispatch",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='reportdispatch',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "reporting_reportdispatchevent" ("acted_at", "acted_by_name", "action", "delivered_at", "endpoint_id", "id", "message_id", "organisation_id", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "proof", "read_at", "read_by_name", "state", "version_id") VALUES (NEW."acted_at", NEW."acted_by_name", NEW."action", NEW."delivered_at", NEW."endpoint_id", NEW."id", NEW."message_id", NEW."organisation_id", NEW."owner_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."proof", NEW."read_at", NEW."read_by_name", NEW."state", NEW."version_id"); RETURN NULL;', hash='e8e8a6557446b4801dc91b859043fb21a6d31523', operation='UPDATE', pgid='pgtrigger_update_update_7438a', table='reporting_reportdispatch', when='AFTER')),
+            model_name="reportdispatch",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "reporting_reportdispatchevent" ("acted_at", "acted_by_name", "action", "delivered_at", "endpoint_id", "id", "message_id", "organisation_id", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "proof", "read_at", "read_by_name", "state", "version_id") VALUES (NEW."acted_at", NEW."acted_by_name", NEW."action", NEW."delivered_at", NEW."endpoint_id", NEW."id", NEW."message_id", NEW."organisation_id", NEW."owner_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."proof", NEW."read_at", NEW."read_by_name", NEW."state", NEW."version_id"); RETURN NULL;',
+                    hash="e8e8a6557446b4801dc91b859043fb21a6d31523",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_7438a",
+                    table="reporting_reportdispatch",
+                    when="AFTER",
+                ),
+            ),
         ),
     ]

@@ -10,359 +10,773 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('audit', '0001_initial'),
-        ('booking', '0002_initial'),
-        ('estate', '0001_initial'),
-        ('pghistory', '0007_auto_20250421_0444'),
-        ('radiopharmacy', '0001_initial'),
-        ('referrals', '0001_initial'),
+        ("audit", "0001_initial"),
+        ("booking", "0002_initial"),
+        ("estate", "0001_initial"),
+        ("pghistory", "0007_auto_20250421_0444"),
+        ("radiopharmacy", "0001_initial"),
+        ("referrals", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='PerformedStep',
+            name="PerformedStep",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('sop_instance_uid', models.CharField(max_length=64, unique=True)),
-                ('performed_step_id', models.CharField(blank=True, max_length=16)),
-                ('station_ae_title', models.CharField(blank=True, max_length=16)),
-                ('study_uid', models.CharField(blank=True, max_length=64)),
-                ('accession_number', models.CharField(blank=True, max_length=16)),
-                ('patient_id', models.CharField(blank=True, max_length=64)),
-                ('state', models.CharField(choices=[('in_progress', 'in_progress'), ('completed', 'completed'), ('discontinued', 'discontinued')], max_length=12)),
-                ('started_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('discontinuation_reason', models.CharField(blank=True, max_length=120)),
-                ('series', models.JSONField(default=list)),
-                ('site', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("sop_instance_uid", models.CharField(max_length=64, unique=True)),
+                ("performed_step_id", models.CharField(blank=True, max_length=16)),
+                ("station_ae_title", models.CharField(blank=True, max_length=16)),
+                ("study_uid", models.CharField(blank=True, max_length=64)),
+                ("accession_number", models.CharField(blank=True, max_length=16)),
+                ("patient_id", models.CharField(blank=True, max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("in_progress", "in_progress"),
+                            ("completed", "completed"),
+                            ("discontinued", "discontinued"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("started_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("discontinuation_reason", models.CharField(blank=True, max_length=120)),
+                ("series", models.JSONField(default=list)),
+                (
+                    "site",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.site"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ScheduledStep',
+            name="ScheduledStep",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('scheduled_step_id', models.CharField(max_length=16, unique=True)),
-                ('station_ae_title', models.CharField(blank=True, max_length=16)),
-                ('station_name', models.CharField(blank=True, max_length=16)),
-                ('modality', models.CharField(default='PT', max_length=16)),
-                ('starts_at', models.DateTimeField()),
-                ('zone', models.CharField(default='Europe/London', max_length=40)),
-                ('accession_number', models.CharField(blank=True, max_length=16)),
-                ('requested_procedure_id', models.CharField(blank=True, max_length=16)),
-                ('study_uid', models.CharField(max_length=64)),
-                ('patient_id', models.CharField(max_length=64)),
-                ('patient_id_issuer', models.CharField(blank=True, max_length=64)),
-                ('family_name', models.CharField(max_length=120)),
-                ('given_name', models.CharField(blank=True, max_length=120)),
-                ('birth_date', models.DateField(null=True)),
-                ('sex', models.CharField(blank=True, max_length=1)),
-                ('weight_kg', models.FloatField(null=True)),
-                ('referring_physician', models.CharField(blank=True, max_length=120)),
-                ('description', models.CharField(blank=True, max_length=64)),
-                ('procedure_code', models.CharField(blank=True, max_length=40)),
-                ('extra', models.JSONField(default=dict)),
-                ('state', models.CharField(default='scheduled', max_length=12)),
-                ('changed_at', models.DateTimeField()),
-                ('appointment', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='scheduled_step', to='booking.appointment')),
-                ('procedure', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='steps', to='referrals.requestedprocedure')),
-                ('site', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("scheduled_step_id", models.CharField(max_length=16, unique=True)),
+                ("station_ae_title", models.CharField(blank=True, max_length=16)),
+                ("station_name", models.CharField(blank=True, max_length=16)),
+                ("modality", models.CharField(default="PT", max_length=16)),
+                ("starts_at", models.DateTimeField()),
+                ("zone", models.CharField(default="Europe/London", max_length=40)),
+                ("accession_number", models.CharField(blank=True, max_length=16)),
+                ("requested_procedure_id", models.CharField(blank=True, max_length=16)),
+                ("study_uid", models.CharField(max_length=64)),
+                ("patient_id", models.CharField(max_length=64)),
+                ("patient_id_issuer", models.CharField(blank=True, max_length=64)),
+                ("family_name", models.CharField(max_length=120)),
+                ("given_name", models.CharField(blank=True, max_length=120)),
+                ("birth_date", models.DateField(null=True)),
+                ("sex", models.CharField(blank=True, max_length=1)),
+                ("weight_kg", models.FloatField(null=True)),
+                ("referring_physician", models.CharField(blank=True, max_length=120)),
+                ("description", models.CharField(blank=True, max_length=64)),
+                ("procedure_code", models.CharField(blank=True, max_length=40)),
+                ("extra", models.JSONField(default=dict)),
+                ("state", models.CharField(default="scheduled", max_length=12)),
+                ("changed_at", models.DateTimeField()),
+                (
+                    "appointment",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="scheduled_step",
+                        to="booking.appointment",
+                    ),
+                ),
+                (
+                    "procedure",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="steps",
+                        to="referrals.requestedprocedure",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.site"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PerformedStepEvent',
+            name="PerformedStepEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
-                ('sop_instance_uid', models.CharField(max_length=64)),
-                ('performed_step_id', models.CharField(blank=True, max_length=16)),
-                ('station_ae_title', models.CharField(blank=True, max_length=16)),
-                ('study_uid', models.CharField(blank=True, max_length=64)),
-                ('accession_number', models.CharField(blank=True, max_length=16)),
-                ('patient_id', models.CharField(blank=True, max_length=64)),
-                ('state', models.CharField(choices=[('in_progress', 'in_progress'), ('completed', 'completed'), ('discontinued', 'discontinued')], max_length=12)),
-                ('started_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('discontinuation_reason', models.CharField(blank=True, max_length=120)),
-                ('series', models.JSONField(default=list)),
-                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
-                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='scanning.performedstep')),
-                ('site', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.site')),
-                ('scheduled_step', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='scanning.scheduledstep')),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
+                ("sop_instance_uid", models.CharField(max_length=64)),
+                ("performed_step_id", models.CharField(blank=True, max_length=16)),
+                ("station_ae_title", models.CharField(blank=True, max_length=16)),
+                ("study_uid", models.CharField(blank=True, max_length=64)),
+                ("accession_number", models.CharField(blank=True, max_length=16)),
+                ("patient_id", models.CharField(blank=True, max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("in_progress", "in_progress"),
+                            ("completed", "completed"),
+                            ("discontinued", "discontinued"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("started_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("discontinuation_reason", models.CharField(blank=True, max_length=120)),
+                ("series", models.JSONField(default=list)),
+                (
+                    "pgh_context",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="pghistory.context",
+                    ),
+                ),
+                (
+                    "pgh_obj",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="scanning.performedstep",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="estate.site",
+                    ),
+                ),
+                (
+                    "scheduled_step",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="scanning.scheduledstep",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.AddField(
-            model_name='performedstep',
-            name='scheduled_step',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='performed', to='scanning.scheduledstep'),
+            model_name="performedstep",
+            name="scheduled_step",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="performed",
+                to="scanning.scheduledstep",
+            ),
         ),
         migrations.CreateModel(
-            name='Study',
+            name="Study",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('study_uid', models.CharField(max_length=64)),
-                ('identity', models.CharField(max_length=64)),
-                ('state', models.CharField(choices=[('matched', 'Matched'), ('held', 'Held')], max_length=10)),
-                ('accession_number', models.CharField(blank=True, max_length=64)),
-                ('patient_id', models.CharField(blank=True, max_length=64)),
-                ('patient_id_issuer', models.CharField(blank=True, max_length=64)),
-                ('patient_name', models.CharField(blank=True, max_length=324)),
-                ('birth_date', models.CharField(blank=True, max_length=16)),
-                ('sex', models.CharField(blank=True, max_length=16)),
-                ('description', models.CharField(blank=True, max_length=64)),
-                ('study_date', models.CharField(blank=True, max_length=16)),
-                ('modalities', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=16), default=list, size=None)),
-                ('received_at', models.DateTimeField()),
-                ('last_instance_at', models.DateTimeField()),
-                ('instances_count', models.PositiveIntegerField(default=0)),
-                ('calling_ae_title', models.CharField(blank=True, max_length=16)),
-                ('appointment', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='studies', to='booking.appointment')),
-                ('procedure', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='studies', to='referrals.requestedprocedure')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("study_uid", models.CharField(max_length=64)),
+                ("identity", models.CharField(max_length=64)),
+                ("state", models.CharField(choices=[("matched", "Matched"), ("held", "Held")], max_length=10)),
+                ("accession_number", models.CharField(blank=True, max_length=64)),
+                ("patient_id", models.CharField(blank=True, max_length=64)),
+                ("patient_id_issuer", models.CharField(blank=True, max_length=64)),
+                ("patient_name", models.CharField(blank=True, max_length=324)),
+                ("birth_date", models.CharField(blank=True, max_length=16)),
+                ("sex", models.CharField(blank=True, max_length=16)),
+                ("description", models.CharField(blank=True, max_length=64)),
+                ("study_date", models.CharField(blank=True, max_length=16)),
+                (
+                    "modalities",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=16), default=list, size=None
+                    ),
+                ),
+                ("received_at", models.DateTimeField()),
+                ("last_instance_at", models.DateTimeField()),
+                ("instances_count", models.PositiveIntegerField(default=0)),
+                ("calling_ae_title", models.CharField(blank=True, max_length=16)),
+                (
+                    "appointment",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="studies",
+                        to="booking.appointment",
+                    ),
+                ),
+                (
+                    "procedure",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="studies",
+                        to="referrals.requestedprocedure",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Series',
+            name="Series",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('series_uid', models.CharField(max_length=64)),
-                ('modality', models.CharField(blank=True, max_length=16)),
-                ('description', models.CharField(blank=True, max_length=64)),
-                ('number', models.IntegerField(null=True)),
-                ('study', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='series', to='scanning.study')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("series_uid", models.CharField(max_length=64)),
+                ("modality", models.CharField(blank=True, max_length=16)),
+                ("description", models.CharField(blank=True, max_length=64)),
+                ("number", models.IntegerField(null=True)),
+                (
+                    "study",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="series", to="scanning.study"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ReconcileItem',
+            name="ReconcileItem",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('reason', models.TextField()),
-                ('theirs', models.JSONField(default=dict)),
-                ('ours', models.JSONField(default=list)),
-                ('state', models.CharField(default='open', max_length=10)),
-                ('opened_at', models.DateTimeField()),
-                ('settled_at', models.DateTimeField(null=True)),
-                ('decision', models.CharField(blank=True, max_length=20)),
-                ('note', models.TextField(blank=True)),
-                ('provider', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.organisation')),
-                ('settled_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('site', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.site')),
-                ('study', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reconcile_items', to='scanning.study')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("reason", models.TextField()),
+                ("theirs", models.JSONField(default=dict)),
+                ("ours", models.JSONField(default=list)),
+                ("state", models.CharField(default="open", max_length=10)),
+                ("opened_at", models.DateTimeField()),
+                ("settled_at", models.DateTimeField(null=True)),
+                ("decision", models.CharField(blank=True, max_length=20)),
+                ("note", models.TextField(blank=True)),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="estate.organisation",
+                    ),
+                ),
+                (
+                    "settled_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.site"
+                    ),
+                ),
+                (
+                    "study",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="reconcile_items", to="scanning.study"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Instance',
+            name="Instance",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('sop_instance_uid', models.CharField(max_length=64, unique=True)),
-                ('sop_class_uid', models.CharField(max_length=64)),
-                ('transfer_syntax_uid', models.CharField(max_length=64)),
-                ('size', models.PositiveBigIntegerField()),
-                ('sha256', models.CharField(max_length=64)),
-                ('path', models.CharField(max_length=300)),
-                ('received_at', models.DateTimeField()),
-                ('series', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='instances', to='scanning.series')),
-                ('study', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='instances', to='scanning.study')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("sop_instance_uid", models.CharField(max_length=64, unique=True)),
+                ("sop_class_uid", models.CharField(max_length=64)),
+                ("transfer_syntax_uid", models.CharField(max_length=64)),
+                ("size", models.PositiveBigIntegerField()),
+                ("sha256", models.CharField(max_length=64)),
+                ("path", models.CharField(max_length=300)),
+                ("received_at", models.DateTimeField()),
+                (
+                    "series",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="instances", to="scanning.series"
+                    ),
+                ),
+                (
+                    "study",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="instances", to="scanning.study"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ImageDispatch',
+            name="ImageDispatch",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('state', models.CharField(default='queued', max_length=12)),
-                ('instances', models.PositiveIntegerField(default=0)),
-                ('proved', models.PositiveIntegerField(default=0)),
-                ('proof', models.CharField(blank=True, max_length=30)),
-                ('delivered_at', models.DateTimeField(null=True)),
-                ('endpoint', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.endpoint')),
-                ('message', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='image_dispatch', to='audit.outboxmessage')),
-                ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.organisation')),
-                ('study', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='dispatches', to='scanning.study')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("state", models.CharField(default="queued", max_length=12)),
+                ("instances", models.PositiveIntegerField(default=0)),
+                ("proved", models.PositiveIntegerField(default=0)),
+                ("proof", models.CharField(blank=True, max_length=30)),
+                ("delivered_at", models.DateTimeField(null=True)),
+                (
+                    "endpoint",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.endpoint"
+                    ),
+                ),
+                (
+                    "message",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="image_dispatch",
+                        to="audit.outboxmessage",
+                    ),
+                ),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.organisation"
+                    ),
+                ),
+                (
+                    "study",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="dispatches", to="scanning.study"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ImageCheck',
+            name="ImageCheck",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('by_name', models.CharField(max_length=120)),
-                ('at', models.DateTimeField()),
-                ('acceptable', models.BooleanField()),
-                ('note', models.TextField(blank=True)),
-                ('event', models.UUIDField()),
-                ('study', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='checks', to='scanning.study')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("by_name", models.CharField(max_length=120)),
+                ("at", models.DateTimeField()),
+                ("acceptable", models.BooleanField()),
+                ("note", models.TextField(blank=True)),
+                ("event", models.UUIDField()),
+                (
+                    "study",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="checks", to="scanning.study"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='DoseRecord',
+            name="DoseRecord",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('source', models.CharField(max_length=12)),
-                ('series_uid', models.CharField(max_length=64)),
-                ('radiopharmaceutical', models.CharField(blank=True, max_length=64)),
-                ('injected_at', models.DateTimeField(null=True)),
-                ('total_dose_mbq', models.FloatField(null=True)),
-                ('half_life_s', models.FloatField(null=True)),
-                ('weight_kg', models.FloatField(null=True)),
-                ('study', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='dose_records', to='scanning.study')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("source", models.CharField(max_length=12)),
+                ("series_uid", models.CharField(max_length=64)),
+                ("radiopharmaceutical", models.CharField(blank=True, max_length=64)),
+                ("injected_at", models.DateTimeField(null=True)),
+                ("total_dose_mbq", models.FloatField(null=True)),
+                ("half_life_s", models.FloatField(null=True)),
+                ("weight_kg", models.FloatField(null=True)),
+                (
+                    "study",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="dose_records", to="scanning.study"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Visit',
+            name="Visit",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('on', models.DateField()),
-                ('protocol', models.CharField(max_length=40)),
-                ('protocol_version', models.CharField(max_length=20)),
-                ('state', models.CharField(choices=[('expected', 'expected'), ('present', 'present'), ('left', 'left'), ('not_seen', 'not_seen')], max_length=10)),
-                ('arrived_at', models.DateTimeField(null=True)),
-                ('left_at', models.DateTimeField(null=True)),
-                ('ended_early', models.BooleanField(default=False)),
-                ('weight_kg', models.FloatField(null=True)),
-                ('glucose_mmol_per_l', models.FloatField(null=True)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('appointment', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='visit', to='booking.appointment')),
-                ('room', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.room')),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='visits', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("on", models.DateField()),
+                ("protocol", models.CharField(max_length=40)),
+                ("protocol_version", models.CharField(max_length=20)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("expected", "expected"),
+                            ("present", "present"),
+                            ("left", "left"),
+                            ("not_seen", "not_seen"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("arrived_at", models.DateTimeField(null=True)),
+                ("left_at", models.DateTimeField(null=True)),
+                ("ended_early", models.BooleanField(default=False)),
+                ("weight_kg", models.FloatField(null=True)),
+                ("glucose_mmol_per_l", models.FloatField(null=True)),
+                ("version", models.PositiveIntegerField(default=1)),
+                (
+                    "appointment",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="visit", to="booking.appointment"
+                    ),
+                ),
+                (
+                    "room",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.room"
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="visits", to="estate.site"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='StepDone',
+            name="StepDone",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('key', models.CharField(max_length=40)),
-                ('act', models.CharField(max_length=20)),
-                ('phase', models.CharField(default='done', max_length=6)),
-                ('happened_at', models.DateTimeField()),
-                ('by_name', models.CharField(max_length=120)),
-                ('event', models.UUIDField()),
-                ('breach', models.JSONField(default=list)),
-                ('current', models.BooleanField(default=True)),
-                ('visit', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='steps', to='scanning.visit')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("key", models.CharField(max_length=40)),
+                ("act", models.CharField(max_length=20)),
+                ("phase", models.CharField(default="done", max_length=6)),
+                ("happened_at", models.DateTimeField()),
+                ("by_name", models.CharField(max_length=120)),
+                ("event", models.UUIDField()),
+                ("breach", models.JSONField(default=list)),
+                ("current", models.BooleanField(default=True)),
+                (
+                    "visit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="steps", to="scanning.visit"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Injection',
+            name="Injection",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('step_key', models.CharField(max_length=40)),
-                ('injected_at', models.DateTimeField()),
-                ('by_name', models.CharField(max_length=120)),
-                ('match', models.CharField(max_length=10)),
-                ('body_site', models.CharField(blank=True, max_length=60)),
-                ('breach', models.JSONField(default=list)),
-                ('override_reason', models.TextField(blank=True)),
-                ('event', models.UUIDField()),
-                ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('dose', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='injection', to='radiopharmacy.dose')),
-                ('visit', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='injections', to='scanning.visit')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("step_key", models.CharField(max_length=40)),
+                ("injected_at", models.DateTimeField()),
+                ("by_name", models.CharField(max_length=120)),
+                ("match", models.CharField(max_length=10)),
+                ("body_site", models.CharField(blank=True, max_length=60)),
+                ("breach", models.JSONField(default=list)),
+                ("override_reason", models.TextField(blank=True)),
+                ("event", models.UUIDField()),
+                (
+                    "by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "dose",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="injection", to="radiopharmacy.dose"
+                    ),
+                ),
+                (
+                    "visit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="injections", to="scanning.visit"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='VisitEvent',
+            name="VisitEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
-                ('on', models.DateField()),
-                ('protocol', models.CharField(max_length=40)),
-                ('protocol_version', models.CharField(max_length=20)),
-                ('state', models.CharField(choices=[('expected', 'expected'), ('present', 'present'), ('left', 'left'), ('not_seen', 'not_seen')], max_length=10)),
-                ('arrived_at', models.DateTimeField(null=True)),
-                ('left_at', models.DateTimeField(null=True)),
-                ('ended_early', models.BooleanField(default=False)),
-                ('weight_kg', models.FloatField(null=True)),
-                ('glucose_mmol_per_l', models.FloatField(null=True)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('appointment', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='booking.appointment')),
-                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
-                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='scanning.visit')),
-                ('room', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.room')),
-                ('site', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='estate.site')),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, serialize=False)),
+                ("on", models.DateField()),
+                ("protocol", models.CharField(max_length=40)),
+                ("protocol_version", models.CharField(max_length=20)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("expected", "expected"),
+                            ("present", "present"),
+                            ("left", "left"),
+                            ("not_seen", "not_seen"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("arrived_at", models.DateTimeField(null=True)),
+                ("left_at", models.DateTimeField(null=True)),
+                ("ended_early", models.BooleanField(default=False)),
+                ("weight_kg", models.FloatField(null=True)),
+                ("glucose_mmol_per_l", models.FloatField(null=True)),
+                ("version", models.PositiveIntegerField(default=1)),
+                (
+                    "appointment",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="booking.appointment",
+                    ),
+                ),
+                (
+                    "pgh_context",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="pghistory.context",
+                    ),
+                ),
+                (
+                    "pgh_obj",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="scanning.visit",
+                    ),
+                ),
+                (
+                    "room",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="estate.room",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="estate.site",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.AddIndex(
-            model_name='scheduledstep',
-            index=models.Index(fields=['changed_at'], name='scheduled_changed'),
+            model_name="scheduledstep",
+            index=models.Index(fields=["changed_at"], name="scheduled_changed"),
         ),
         migrations.AddIndex(
-            model_name='scheduledstep',
-            index=models.Index(fields=['starts_at', 'station_ae_title'], name='scheduled_when'),
+            model_name="scheduledstep",
+            index=models.Index(fields=["starts_at", "station_ae_title"], name="scheduled_when"),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='performedstep',
-            trigger=pgtrigger.compiler.Trigger(name='performed_step_lifecycle', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{in_progress:completed,in_progress:discontinued}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='087e5c9e3936cce5dbdd3a409c3f88a89c2bcd59', operation='UPDATE', pgid='pgtrigger_performed_step_lifecycle_79d37', table='scanning_performedstep', when='BEFORE')),
+            model_name="performedstep",
+            trigger=pgtrigger.compiler.Trigger(
+                name="performed_step_lifecycle",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{in_progress:completed,in_progress:discontinued}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="087e5c9e3936cce5dbdd3a409c3f88a89c2bcd59",
+                    operation="UPDATE",
+                    pgid="pgtrigger_performed_step_lifecycle_79d37",
+                    table="scanning_performedstep",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='performedstep',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "scanning_performedstepevent" ("accession_number", "discontinuation_reason", "ended_at", "id", "patient_id", "performed_step_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "scheduled_step_id", "series", "site_id", "sop_instance_uid", "started_at", "state", "station_ae_title", "study_uid") VALUES (NEW."accession_number", NEW."discontinuation_reason", NEW."ended_at", NEW."id", NEW."patient_id", NEW."performed_step_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."scheduled_step_id", NEW."series", NEW."site_id", NEW."sop_instance_uid", NEW."started_at", NEW."state", NEW."station_ae_title", NEW."study_uid"); RETURN NULL;', hash='fd7657066e8c9f9a874c6782c9a105b488989271', operation='INSERT', pgid='pgtrigger_insert_insert_d4237', table='scanning_performedstep', when='AFTER')),
+            model_name="performedstep",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "scanning_performedstepevent" ("accession_number", "discontinuation_reason", "ended_at", "id", "patient_id", "performed_step_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "scheduled_step_id", "series", "site_id", "sop_instance_uid", "started_at", "state", "station_ae_title", "study_uid") VALUES (NEW."accession_number", NEW."discontinuation_reason", NEW."ended_at", NEW."id", NEW."patient_id", NEW."performed_step_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."scheduled_step_id", NEW."series", NEW."site_id", NEW."sop_instance_uid", NEW."started_at", NEW."state", NEW."station_ae_title", NEW."study_uid"); RETURN NULL;',
+                    hash="fd7657066e8c9f9a874c6782c9a105b488989271",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_d4237",
+                    table="scanning_performedstep",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='performedstep',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "scanning_performedstepevent" ("accession_number", "discontinuation_reason", "ended_at", "id", "patient_id", "performed_step_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "scheduled_step_id", "series", "site_id", "sop_instance_uid", "started_at", "state", "station_ae_title", "study_uid") VALUES (NEW."accession_number", NEW."discontinuation_reason", NEW."ended_at", NEW."id", NEW."patient_id", NEW."performed_step_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."scheduled_step_id", NEW."series", NEW."site_id", NEW."sop_instance_uid", NEW."started_at", NEW."state", NEW."station_ae_title", NEW."study_uid"); RETURN NULL;', hash='224e45c15a3df4a183d2fa82ef4005e29c3bb985', operation='UPDATE', pgid='pgtrigger_update_update_00e4a', table='scanning_performedstep', when='AFTER')),
+            model_name="performedstep",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "scanning_performedstepevent" ("accession_number", "discontinuation_reason", "ended_at", "id", "patient_id", "performed_step_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "scheduled_step_id", "series", "site_id", "sop_instance_uid", "started_at", "state", "station_ae_title", "study_uid") VALUES (NEW."accession_number", NEW."discontinuation_reason", NEW."ended_at", NEW."id", NEW."patient_id", NEW."performed_step_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."scheduled_step_id", NEW."series", NEW."site_id", NEW."sop_instance_uid", NEW."started_at", NEW."state", NEW."station_ae_title", NEW."study_uid"); RETURN NULL;',
+                    hash="224e45c15a3df4a183d2fa82ef4005e29c3bb985",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_00e4a",
+                    table="scanning_performedstep",
+                    when="AFTER",
+                ),
+            ),
         ),
         migrations.AddIndex(
-            model_name='study',
-            index=models.Index(fields=['state', 'received_at'], name='study_state'),
+            model_name="study",
+            index=models.Index(fields=["state", "received_at"], name="study_state"),
         ),
         migrations.AddConstraint(
-            model_name='study',
-            constraint=models.UniqueConstraint(fields=('study_uid', 'identity'), name='study_once'),
+            model_name="study",
+            constraint=models.UniqueConstraint(fields=("study_uid", "identity"), name="study_once"),
         ),
         migrations.AddConstraint(
-            model_name='series',
-            constraint=models.UniqueConstraint(fields=('study', 'series_uid'), name='series_once'),
+            model_name="series",
+            constraint=models.UniqueConstraint(fields=("study", "series_uid"), name="series_once"),
         ),
         migrations.AddConstraint(
-            model_name='reconcileitem',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('study',), name='reconcile_open_once'),
+            model_name="reconcileitem",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "open")), fields=("study",), name="reconcile_open_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='imagedispatch',
-            constraint=models.UniqueConstraint(fields=('study', 'endpoint'), name='image_dispatch_once'),
+            model_name="imagedispatch",
+            constraint=models.UniqueConstraint(fields=("study", "endpoint"), name="image_dispatch_once"),
         ),
         migrations.AddConstraint(
-            model_name='doserecord',
-            constraint=models.UniqueConstraint(fields=('study', 'source', 'series_uid'), name='dose_record_once'),
+            model_name="doserecord",
+            constraint=models.UniqueConstraint(fields=("study", "source", "series_uid"), name="dose_record_once"),
         ),
         migrations.AddIndex(
-            model_name='visit',
-            index=models.Index(fields=['site', 'on'], name='visit_day'),
+            model_name="visit",
+            index=models.Index(fields=["site", "on"], name="visit_day"),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='visit',
-            trigger=pgtrigger.compiler.Trigger(name='visit_lifecycle', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{expected:not_seen,expected:present,present:left}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='1d9252092cd521debb50f3a58a793d78d07edea5', operation='UPDATE', pgid='pgtrigger_visit_lifecycle_067fe', table='scanning_visit', when='BEFORE')),
+            model_name="visit",
+            trigger=pgtrigger.compiler.Trigger(
+                name="visit_lifecycle",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{expected:not_seen,expected:present,present:left}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="1d9252092cd521debb50f3a58a793d78d07edea5",
+                    operation="UPDATE",
+                    pgid="pgtrigger_visit_lifecycle_067fe",
+                    table="scanning_visit",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='visit',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "scanning_visitevent" ("appointment_id", "arrived_at", "ended_early", "glucose_mmol_per_l", "id", "left_at", "on", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "protocol", "protocol_version", "room_id", "site_id", "state", "version", "weight_kg") VALUES (NEW."appointment_id", NEW."arrived_at", NEW."ended_early", NEW."glucose_mmol_per_l", NEW."id", NEW."left_at", NEW."on", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."protocol", NEW."protocol_version", NEW."room_id", NEW."site_id", NEW."state", NEW."version", NEW."weight_kg"); RETURN NULL;', hash='96c98f0275b8eccfa62e8ab19d9113465998d7da', operation='INSERT', pgid='pgtrigger_insert_insert_68578', table='scanning_visit', when='AFTER')),
+            model_name="visit",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "scanning_visitevent" ("appointment_id", "arrived_at", "ended_early", "glucose_mmol_per_l", "id", "left_at", "on", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "protocol", "protocol_version", "room_id", "site_id", "state", "version", "weight_kg") VALUES (NEW."appointment_id", NEW."arrived_at", NEW."ended_early", NEW."glucose_mmol_per_l", NEW."id", NEW."left_at", NEW."on", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."protocol", NEW."protocol_version", NEW."room_id", NEW."site_id", NEW."state", NEW."version", NEW."weight_kg"); RETURN NULL;',
+                    hash="96c98f0275b8eccfa62e8ab19d9113465998d7da",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_68578",
+                    table="scanning_visit",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='visit',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "scanning_visitevent" ("appointment_id", "arrived_at", "ended_early", "glucose_mmol_per_l", "id", "left_at", "on", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "protocol", "protocol_version", "room_id", "site_id", "state", "version", "weight_kg") VALUES (NEW."appointment_id", NEW."arrived_at", NEW."ended_early", NEW."glucose_mmol_per_l", NEW."id", NEW."left_at", NEW."on", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."protocol", NEW."protocol_version", NEW."room_id", NEW."site_id", NEW."state", NEW."version", NEW."weight_kg"); RETURN NULL;', hash='1543c0f957d6f5cf9202f95065d5bd0157d0b884', operation='UPDATE', pgid='pgtrigger_update_update_3a159', table='scanning_visit', when='AFTER')),
+            model_name="visit",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "scanning_visitevent" ("appointment_id", "arrived_at", "ended_early", "glucose_mmol_per_l", "id", "left_at", "on", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "protocol", "protocol_version", "room_id", "site_id", "state", "version", "weight_kg") VALUES (NEW."appointment_id", NEW."arrived_at", NEW."ended_early", NEW."glucose_mmol_per_l", NEW."id", NEW."left_at", NEW."on", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."protocol", NEW."protocol_version", NEW."room_id", NEW."site_id", NEW."state", NEW."version", NEW."weight_kg"); RETURN NULL;',
+                    hash="1543c0f957d6f5cf9202f95065d5bd0157d0b884",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_3a159",
+                    table="scanning_visit",
+                    when="AFTER",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='stepdone',
-            constraint=models.UniqueConstraint(condition=models.Q(('current', True)), fields=('visit', 'key', 'phase'), name='step_done_once'),
+            model_name="stepdone",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("current", True)), fields=("visit", "key", "phase"), name="step_done_once"
+            ),
         ),
     ]

@@ -1,0 +1,9 @@
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("referrals", "0001_initial")]
+
+    operations = [
+        migrations.RunSQL("CREATE SEQUENCE referrals_procedure_number", "DROP SEQUENCE referrals_procedure_number")
+    ]
