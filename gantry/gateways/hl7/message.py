@@ -164,6 +164,8 @@ def read_separators(header: str) -> Separators | Refusal:
     if "\\\\" in encoding:
         encoding = encoding.replace("\\\\", "\\")  # written as a string literal by the sender's program
     encoding = encoding[:4]
+    if not (mark + encoding).isascii() or not (mark + encoding).isprintable():
+        return Refusal("MSH^1^1", Fault.DATA_TYPE, "MSH-1 and MSH-2 must be printable ASCII separators")
     if not encoding or mark in encoding or len(set(encoding)) != len(encoding) or re.search(r"[A-Za-z0-9\s]", encoding):
         return Refusal("MSH^1^2", Fault.DATA_TYPE, "MSH-2 must give distinct separators, as in ^~\\&")
     return Separators(mark, *(encoding[place : place + 1] for place in range(4)))
@@ -176,7 +178,7 @@ def declared_charset(header: bytes, separators: Separators) -> str:
     return nth(nth(raw, separators.repetition, 1), separators.component, 1).strip()
 
 
-def assemble(lines: list[bytes], separators: Separators, declared: str, codec: str) -> Message:
+def assemble(lines: list[bytes], separators: Separators, declared: str, codec: str) -> Message | Refusal:
     """Segments from lines: a line that is no segment continues the one above, unless a blank line parts them."""
     pieces: list[tuple[list[str], str, str | None]] = []
     names: list[str] = []
@@ -208,6 +210,8 @@ def assemble(lines: list[bytes], separators: Separators, declared: str, codec: s
         if other and declared:
             text = f"Not in the declared character set {declared[:20]}; read as {other}"
             doubts.append(Refusal(f"{name}^{number}", Fault.DATA_TYPE, text, Severity.WARNING))
+    if not segments or segments[0].name != "MSH":
+        return Refusal("MSH^1", Fault.SEGMENT_SEQUENCE, "The MSH segment cannot be read in its character set")
     return Message(tuple(segments), separators, declared, tuple(doubts))
 
 

@@ -371,7 +371,7 @@ def clinical_question(obr: Segment | None, group: Sequence[Segment], diagnoses: 
         if note.name == "NTE":
             for rep in note.repetitions(3):
                 words[note.plain(rep)] = None
-    words |= {f"Diagnosis: {diagnosis.coded.words}": None for diagnosis in diagnoses}
+    words |= {f"Diagnosis: {diagnosis.coded.described}": None for diagnosis in diagnoses}
     return "\n".join(line for line in words if line)
 
 

@@ -112,7 +112,7 @@ def to_oru(report: ReportMessage) -> bytes:
             placer(report),
             filler(report),
             "",
-            "CM" if order == "F" else "",
+            "CM" if order in ("F", "C") else "",
             **{"12": xcn(report.requester)},
         ),
         order_segment(report, order),

@@ -36,6 +36,10 @@ class Coded:
     def words(self) -> str:
         return self.text or self.code
 
+    @property
+    def described(self) -> str:
+        return f"{self.text} ({self.code})" if self.text and self.code else self.words
+
     def __bool__(self) -> bool:
         return bool(self.code or self.text)
 
