@@ -15,9 +15,10 @@ class Patient(Row):
     family_name = models.CharField(max_length=120)
     given_name = models.CharField(max_length=120)
     title = models.CharField(max_length=30, blank=True)
-    date_of_birth = models.DateField()
+    date_of_birth = models.DateField(null=True)
+    """Null only while the referrer is being asked for it: nobody is vetted or booked without one."""
     stated_gender = models.CharField(max_length=2, blank=True)
-    sex_assigned_at_birth = models.CharField(max_length=2, blank=True)
+    sex_assigned_at_birth = models.CharField(max_length=12, blank=True)
     nhs_number = models.CharField(max_length=10, blank=True)
     nhs_number_status = models.CharField(max_length=2, blank=True)
     """Data dictionary NHS NUMBER STATUS INDICATOR CODE: 01 present and verified … 08."""
