@@ -28,7 +28,9 @@ def people_from(function: PeopleFor) -> PeopleFor:
 
 
 def people(request: HttpRequest) -> list[DemoPerson]:
-    return list(_people_for[0](request)) if is_on() and _people_for else []
+    """Nobody where the request was refused before anyone was known."""
+    known = is_on() and _people_for and hasattr(request, "user")
+    return list(_people_for[0](request)) if known else []
 
 
 def is_on() -> bool:

@@ -1,7 +1,7 @@
 """Reads dates and times as people type them: '27/3/61', 'fri', '1416', 'four minutes ago'. Told the time."""
 
 import re
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -97,7 +97,11 @@ def read_time(text: str) -> time:
 
 
 def read_moment(text: str, now: datetime, zone: tzinfo, *, past: bool = True) -> datetime:
-    """An instant: now, four minutes ago, -4, 14:16, yesterday 23:50, 27/3/2026 14:16, or ISO 8601."""
+    """An instant in UTC: now, four minutes ago, -4, 14:16, yesterday 23:50, 27/3/2026 14:16, or ISO 8601."""
+    return _read_moment(text, now, zone, past=past).astimezone(UTC)
+
+
+def _read_moment(text: str, now: datetime, zone: tzinfo, *, past: bool) -> datetime:
     given = " ".join(text.strip().lower().split())
     if given in {"now", "0"}:
         return now

@@ -1,17 +1,17 @@
 """Error pages in plain words, and the page that shows every component."""
 
-from typing import Any
-
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
 from gantry.apps.ui import demonstration, showcase
+from gantry.apps.ui.wording import page_now
 
 SECRET_FIELDS = ("password", "token", "secret", "code")
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return render(request, "ui/400.html", status=400)
+    return _without_database(request, "ui/400.html", 400)
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -23,7 +23,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def gone_wrong(request: HttpRequest) -> HttpResponse:
-    return render(request, "ui/500.html", status=500)
+    return _without_database(request, "ui/500.html", 500)
 
 
 def stale_csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -37,6 +37,12 @@ def stale_csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
     return render(request, "ui/csrf.html", {"typed": typed}, status=403)
 
 
+def _without_database(request: HttpRequest, template: str, status: int) -> HttpResponse:
+    """Drawn without context processors: who is signed in may be just what cannot be read."""
+    context = {"request": request, "now": page_now(), "demonstration": demonstration.is_on()}
+    return HttpResponse(render_to_string(template, context), status=status)
+
+
 def components(request: HttpRequest, part: str = "") -> HttpResponse:
     """Each component with invented content: for looking, for screenshots, for the accessibility tests."""
     if not demonstration.is_on():
@@ -44,8 +50,4 @@ def components(request: HttpRequest, part: str = "") -> HttpResponse:
     template, context = showcase.part(request, part)
     if template is None:
         raise Http404
-    return _drawn(request, template, context)
-
-
-def _drawn(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
     return render(request, template, context)
