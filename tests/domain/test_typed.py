@@ -22,6 +22,7 @@ from tests.domain.answers import CONTEXT, complete
         ({"date_of_birth": "4/5/1960"}, {"date_of_birth": date(1960, 5, 4)}),
         ({"date_of_birth": "4 May 1960"}, {"date_of_birth": date(1960, 5, 4)}),
         ({"date_of_birth": "19600504"}, {"date_of_birth": date(1960, 5, 4)}),
+        ({"date_of_birth": date(1960, 5, 4)}, {"date_of_birth": date(1960, 5, 4)}),
         (
             {"date_of_birth-day": "4", "date_of_birth-month": "5", "date_of_birth-year": "1960"},
             {"date_of_birth": date(1960, 5, 4)},

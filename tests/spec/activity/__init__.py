@@ -1,0 +1,1 @@
+"""Activity: how much is left, how much to give."""

@@ -1,0 +1,1 @@
+"""Licences and authorisation: who may be scanned, where, and until when."""

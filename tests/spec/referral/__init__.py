@@ -1,0 +1,1 @@
+"""Referral: who may refer, what must be said, and what may happen next."""

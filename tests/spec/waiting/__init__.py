@@ -1,0 +1,1 @@
+"""Waiting: whose clock it is, and who comes first."""
