@@ -1,6 +1,7 @@
 """Decides the way of one message through the door: read, route by MSH-9, translate, have it kept, answer."""
 
 import logging
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -58,8 +59,8 @@ def answer(
             return acknowledge(sender, kept.refusals, now=now, control_id=control_id)
         findings = [*(finding for order in orders for finding in order.findings), *kept.findings]
         return acknowledge(sender, list(dict.fromkeys(findings)), now=now, control_id=control_id)
-    except Exception:
-        log.exception("message not kept", extra={"control_id": message.control_id[:64], "peer": peer})
+    except Exception as error:
+        log.error("message not kept", extra={"control_id": message.control_id[:64], "peer": peer, **trace(error)})
         return acknowledge(sender, (NOT_KEPT,), now=now, control_id=control_id)
 
 
@@ -71,8 +72,17 @@ def note(refused: NoteRefusal | None, data: bytes, peer: str, findings: Sequence
         return
     try:
         refused(data, peer, findings)
-    except Exception:
-        log.exception("refusal not recorded", extra={"peer": peer})
+    except Exception as error:
+        log.error("refusal not recorded", extra={"peer": peer, **trace(error)})
+
+
+def trace(error: Exception) -> dict[str, str]:
+    """Which error, and where. Its words are left out: a database puts the patient's row in them."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return {
+        "error": type(error).__name__,
+        "where": " > ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames[-6:]),
+    }
 
 
 def refuse_unreceived(data: bytes, peer: str, why: str, *, now: datetime, control_id: str) -> bytes:

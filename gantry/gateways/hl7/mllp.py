@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from .ack import Acknowledgement, read_acknowledgement
+from .door import trace
 from .framing import DEFAULT_LIMIT, Block, Deframer, frame
 from .message import split
 from .refusals import Refusal
@@ -186,9 +187,9 @@ class Listener:
             self.counts.messages += 1
             try:
                 reply = await self._loop.run_in_executor(self._pool, self._receive, message, peer)
-            except Exception:
+            except Exception as error:
                 self.counts.failed += 1
-                log.exception("message not answered", extra={"peer": peer})
+                log.error("message not answered", extra={"peer": peer, **trace(error)})
                 reply = self._refuse(message, peer, "failed")
             writer.write(frame(reply))
             await writer.drain()
