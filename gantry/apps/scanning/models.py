@@ -1,6 +1,7 @@
 """The scan day and its images: visits, steps, the worklist, what scanners reported, and studies with every instance."""
 
 import pghistory
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
@@ -128,10 +129,24 @@ class ScheduledStep(Row):
     state = models.CharField(max_length=12, default="scheduled")
     """scheduled, started, done, removed: only the first two are on the worklist."""
     changed_at = models.DateTimeField()
+    change = models.BigIntegerField(default=0, editable=False)
+    """Numbered by the database in the order of commits: a reader that holds N asks only for what came after N."""
 
     class Meta:
+        triggers = [
+            # The lock lasts to the commit, so no number becomes visible before a smaller one.
+            pgtrigger.Trigger(
+                name="number_the_change",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                func=(
+                    "PERFORM pg_advisory_xact_lock(71030001);"
+                    " NEW.change = nextval('scanning_worklist_change'); RETURN NEW;"
+                ),
+            ),
+        ]
         indexes = [
-            models.Index(fields=["changed_at"], name="scheduled_changed"),
+            models.Index(fields=["change"], name="scheduled_change"),
             models.Index(fields=["starts_at", "station_ae_title"], name="scheduled_when"),
         ]
 
