@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from gantry.gateways.hl7.answers import to_answers
+from gantry.domain.referral import ReferralEvent, event_after_checking, findings, typed
+from gantry.gateways.hl7.answers import to_answers, to_refusals
 from gantry.gateways.hl7.framing import frame
 from gantry.gateways.hl7.message import LINE_BREAK, Message, read, split
 from gantry.gateways.hl7.orders import ORDER_TYPES, OrderAct, read_orders
 from gantry.gateways.hl7.refusals import Refused, Severity
 from tests.conftest import REAL_DATA
+from tests.domain.answers import CONTEXT, ON
 from tests.gateways.hl7_samples import LONDON
 from tests.gateways.test_hl7_ack import Store, replied
 from tests.gateways.test_hl7_mllp import Peer, listening, wait_until
@@ -153,3 +155,20 @@ def test_a_cut_message_in_a_whole_block_is_kept_whole_or_not_at_all(cuts):
             assert order.patient.identifiers
             assert order.patient.family_name
             assert order.detail or order.act is OrderAct.NOTE
+
+
+def test_no_real_order_is_refused_by_the_data_set_and_the_general_order_waits_for_its_referrer():
+    """H1 and H2 as the rules see them: gaps are asked back, none turns an order away."""
+    for sent in messages():
+        message = read(sent)
+        if message.type not in ORDER_TYPES:
+            continue
+        for order in read_orders(message, LONDON):
+            if order.act is OrderAct.NOTE:
+                continue
+            answers, unread = typed(to_answers(order), CONTEXT)
+            found = [*unread, *findings(answers, on=ON, context=CONTEXT)]
+            assert event_after_checking(found) is ReferralEvent.ASK, order.placer_order_number
+            refusals = to_refusals(found, order)
+            assert len(refusals) == len(found)
+            assert all(refusal.severity is not Severity.ERROR and refusal.location for refusal in refusals)

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gantry.domain.referral import findings, plain, typed
 from gantry.domain.referral.data_set import ITEM
-from gantry.domain.referral.facts import Context, Finding, Signposts
+from gantry.domain.referral.facts import Finding
 from gantry.domain.referral.facts import Severity as Gravity
-from gantry.domain.referral.typed import typed
 from gantry.gateways.hl7.answers import COORDINATES, location_of, to_answers, to_refusals
-from gantry.gateways.hl7.message import Message, read
+from gantry.gateways.hl7.message import Message, Separators, escape, read
 from gantry.gateways.hl7.orders import ORDER_CONTROL, Order, OrderAct, read_orders
 from gantry.gateways.hl7.refusals import Fault, Refused, Severity
 from gantry.gateways.hl7.values import read_date, read_number, read_time
+from tests.domain.answers import CONTEXT, ON, complete
 from tests.gateways.hl7_samples import FULL_ORDER, HEADER, LONDON, OBR, ORC, PID, order, segment
 
 
@@ -98,9 +99,8 @@ def test_a_full_order_gives_the_web_form_s_answers():
 
 
 def test_the_data_set_reads_every_answer():
-    context = Context(limits=None, signposts=Signposts("", "", ""))  # type: ignore[arg-type]
-    answers, findings = typed(to_answers(taken(order())), context)
-    assert findings == []
+    answers, unread = typed(to_answers(taken(order())), CONTEXT)
+    assert unread == []
     assert answers["prior_imaging"] == ()
     assert answers["treatment_history"][1]["last_date"] == date(2025, 12, 1)
     assert answers["requested_scan_by"] == date(2026, 4, 10)
@@ -427,3 +427,39 @@ def test_every_cut_of_an_order_is_whole_or_refused():
             if not isinstance(orders, Refused):
                 assert orders[0].placer_order_number.startswith("P")
                 assert orders[0].patient.family_name
+
+
+def as_observations(answers: dict[str, object]) -> dict[str, str]:
+    """The whole data set as OBX segments of our coding system."""
+
+    def text(item, value: object) -> str:
+        if isinstance(value, dict):
+            return "^".join(escape(str(value.get(column.name, "")), Separators()) for column in item.columns)
+        return escape(str(value), Separators())
+
+    lines = []
+    for number, (name, value) in enumerate(plain(answers).items(), start=7):
+        values = value if isinstance(value, list) else [value]
+        said = "~".join(text(ITEM[name], one) for one in values) or "NONE"
+        lines.append(f"OBX|{number}|ST|{name}^^99GANTRY||{said}||||||F")
+    return {"OBX|6": "\r".join(lines)}
+
+
+def test_an_order_that_carries_the_whole_data_set_goes_straight_to_vetting():
+    whole = {name: value for name, value in complete().items() if not ITEM[name].filled_here}
+    sent = taken(order(**as_observations(whole)))
+    assert sent.findings == ()
+    answers, unread = typed(to_answers(sent), CONTEXT)
+    assert unread == []
+    assert {name: answers[name] for name in whole} == whole
+    wrong = [finding for finding in findings(answers, on=ON, context=CONTEXT) if finding.severity is not Gravity.WARN]
+    assert wrong == []
+
+
+def test_an_order_from_a_practice_is_refused_with_an_address():
+    data = order(MSH=HEADER.replace("|RH8|", "|L82001|", 1), ORC=ORC.replace("RH8^^^ODS", "L82001^^^ODS"))
+    answers, _ = typed(to_answers(taken(data)), CONTEXT)
+    refusals = to_refusals(findings(answers, on=ON, context=CONTEXT), taken(data))
+    (no,) = [refusal for refusal in refusals if refusal.severity is Severity.ERROR]
+    assert no.location == "ORC^1^21^1^3"
+    assert "acute hospital" in no.text
