@@ -161,7 +161,7 @@ def looks_like_gp_practice(text: str) -> bool:
 
 
 ACCESSION_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Without I, L, O and U: nobody reads one letter for another over the telephone."""
+"""The running number has no I, L, O or U: nobody reads one for another over the telephone."""
 
 
 def make_accession(site_ods: str, on: date, number: int) -> str:
@@ -177,7 +177,7 @@ def make_accession(site_ods: str, on: date, number: int) -> str:
 
 
 def accession_check(body: str) -> str:
-    """One letter that catches every mistyped character and every swap of neighbours (ISO 7064, modulo 37,36)."""
+    """One character that catches every mistyped one, and nearly every swap of neighbours (ISO 7064, modulo 37,36)."""
     letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     product = 36
     for character in body:

@@ -242,6 +242,11 @@ def test_the_directory_is_believed_before_the_shape_of_a_code():
     assert ("MDS-20", "referring_org_ods") not in codes(fine, referring_org_ods="A81001")
 
 
+def test_a_sites_code_stands_for_its_trust():
+    assert ("MDS-23", "referring_org_ods") not in codes(referring_org_ods="RBV01")
+    assert ("MDS-23", "referring_org_ods") in codes(referring_org_ods="RH802")
+
+
 def test_an_unlisted_referrer_is_asked_about():
     context = replace(CONTEXT, entitled_referrers=frozenset({"1234567"}))
     assert ("MDS-25", "gmc_or_hcpc") not in codes(context)
@@ -304,7 +309,13 @@ def test_limits_are_all_in_reference_data():
 
 
 WORDS = st.one_of(
-    st.none(), st.text(max_size=20), st.booleans(), st.integers(-10, 500), st.floats(), st.dates(), st.just(())
+    st.none(),
+    st.text(max_size=20),
+    st.booleans(),
+    st.integers(-10, 500),
+    st.floats(),
+    st.dates(date(1850, 1, 1), date(2200, 12, 31)),
+    st.just(()),
 )
 
 

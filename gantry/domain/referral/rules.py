@@ -121,12 +121,17 @@ def from_inside_the_network(case: Case) -> Iterator[Finding]:
         return
     if identifiers.ods_kind(code) is OdsKind.DEFAULT:
         yield Finding("MDS-22", "referring_org_ods", "Say which hospital refers: a report must have somewhere to go")
-    elif network is not None and code not in network:
+    elif network is not None and not {code, trust_of(code)} & network:
         message = f"{code} is outside the network that this service covers"
         yield Finding("MDS-23", "referring_org_ods", message, REDIRECT, case.context.signposts.outside_network)
     site = case.text("referring_site_ods")
     if identifiers.ods_kind(code) is OdsKind.TRUST and site and not site.startswith(code):
         yield Finding("MDS-24", "referring_site_ods", f"{site} does not look like a site of {code}", WARN)
+
+
+def trust_of(code: str) -> str:
+    """Senders put a site's code where the trust's belongs; a trust's sites begin with its code."""
+    return code[:3] if identifiers.ods_kind(code) in (OdsKind.TRUST_SITE, OdsKind.INDEPENDENT_SITE) else code
 
 
 def referrer_is_entitled(case: Case) -> Iterator[Finding]:

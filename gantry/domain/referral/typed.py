@@ -22,6 +22,8 @@ YES_WORDS = frozenset({"yes", "y", "true", "1", "on"})
 NO_WORDS = frozenset({"no", "n", "false", "0", "off"})
 DATE_FORMS = ("%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y", "%d %B %Y", "%d %b %Y", "%Y%m%d")
 LONGEST_TEXT = 4_000
+YEARS = range(1850, 2201)
+"""Outside these a date is a slip of the keys, and sums with it leave the calendar."""
 IDENTITY = frozenset({"date_of_birth"})
 """Unreadable identity is refused: asking back about the wrong person helps nobody."""
 
@@ -150,13 +152,21 @@ def read_integer(item: Item, value: object, context: Context, zone: tzinfo) -> i
 
 def read_date(item: Item, value: object, context: Context, zone: tzinfo) -> date:
     if isinstance(value, datetime):
-        return value.astimezone(zone).date() if value.tzinfo else value.date()
-    if isinstance(value, date):
-        return value
-    text = re.sub(r"[\s]+", " ", str(value).strip())
+        day = read_moment(item, value, context, zone).astimezone(zone).date()
+    elif isinstance(value, date):
+        day = value
+    else:
+        day = written_date(str(value))
+    if day.year not in YEARS:
+        raise Unreadable(f"the year {day.year} cannot be right")
+    return day
+
+
+def written_date(text: str) -> date:
+    spaced = re.sub(r"\s+", " ", text.strip())
     for form in DATE_FORMS:
         try:
-            return datetime.strptime(text, form).replace(tzinfo=UTC).date()
+            return datetime.strptime(spaced, form).replace(tzinfo=UTC).date()
         except ValueError:
             continue
     raise Unreadable("give a real date, such as 2026-03-31 or 31/3/2026")
@@ -171,7 +181,14 @@ def read_moment(item: Item, value: object, context: Context, zone: tzinfo) -> da
             moment = datetime.fromisoformat(str(value).strip())
         except ValueError:
             raise Unreadable("give a date and time, such as 2026-03-31T14:05") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    if moment.year not in YEARS:
+        raise Unreadable(f"the year {moment.year} cannot be right")
+    if moment.tzinfo:
+        return moment.astimezone(UTC)
+    instant = moment.replace(tzinfo=zone).astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) != moment:
+        raise Unreadable("no clock showed this time: the clocks went forward over it")
+    return instant
 
 
 def read_yes_no(item: Item, value: object, context: Context, zone: tzinfo) -> bool:
