@@ -68,6 +68,10 @@ body.addEventListener("htmx:beforeSwap", (event) => {
     boardAnswered(false);
   }
 });
+// A refresh never takes away what is being typed; a board held still for long says so like any other.
+body.addEventListener("htmx:beforeRequest", (event) => {
+  if (ofBoard(event) && document.activeElement.matches("#board-live input:not([type=hidden]), #board-live select, #board-live textarea")) event.preventDefault();
+});
 window.addEventListener("offline", () => { body.dataset.boardFailing = "true"; judgeBoard(); });
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-retry]") && window.htmx) window.htmx.trigger("#board-live", "refresh");
