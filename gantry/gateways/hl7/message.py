@@ -5,6 +5,7 @@ across lines, batch and comment lines around messages, other separators, a chara
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .charsets import codec_for, to_text
@@ -12,7 +13,7 @@ from .refusals import Fault, Refusal, Severity
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FRAMING = b"\x0b\x1c"
-MESSAGE_START = re.compile(rb"(?:\A|(?<=[\r\n\x0b]))(?:\xef\xbb\xbf|[ \t\x0b\x1c])*(MSH(?=[^A-Za-z0-9\s]))")
+BEFORE_START = b" \t" + FRAMING + BYTE_ORDER_MARK
 LINE_BREAK = re.compile(rb"\r\n|\r|\n")
 SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
 BATCH_SEGMENTS = frozenset({"FHS", "BHS", "BTS", "FTS", "DSC"})
@@ -132,24 +133,39 @@ def split(data: bytes) -> tuple[bytes, ...]:
 
     With no MSH the data comes back whole, so that it can be refused.
     """
-    starts = [found.start(1) for found in MESSAGE_START.finditer(data)]
-    if not starts:
+    begins = list(starts(data))
+    if not begins:
         return (data,)
-    return tuple(data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True))
+    return tuple(data[start:end] for start, end in zip(begins, [*begins[1:], len(data)], strict=True))
+
+
+def starts(data: bytes) -> Iterator[int]:
+    """Where each MSH stands that begins a line and is followed by a separator."""
+    place = data.find(b"MSH")
+    while place >= 0:
+        line = data[max(place - 16, 0) : place]
+        before = line.rstrip(BEFORE_START)
+        begins_line = before.endswith((b"\r", b"\n")) or line.endswith(b"\x0b") or (not before and place <= 16)
+        follower = data[place + 3 : place + 4]
+        if begins_line and follower and not follower.isalnum() and not follower.isspace():
+            yield place
+        place = data.find(b"MSH", place + 3)
 
 
 def read(data: bytes) -> Message | Refusal:
     """The first message in `data`, or why there is none."""
-    found = MESSAGE_START.search(data)
-    if found is None:
+    begins = starts(data)
+    start = next(begins, None)
+    if start is None:
         return Refusal("MSH^1", Fault.SEGMENT_SEQUENCE, "The message does not begin with an MSH segment")
-    lines = LINE_BREAK.split(split(data)[0].rstrip(FRAMING))
+    message = data[start : next(begins, None)].rstrip(FRAMING)
+    lines = LINE_BREAK.split(message)
     separators = read_separators(to_text(lines[0], "iso8859-1")[0])
     if isinstance(separators, Refusal):
         return separators
     declared = declared_charset(lines[0], separators)
     codec = codec_for(declared)
-    if codec is None and not data.isascii():
+    if codec is None and not message.isascii():
         return Refusal(
             "MSH^1^18^1", Fault.TABLE_VALUE_NOT_FOUND, "MSH-18 names a character set that is not supported (table 0211)"
         )
