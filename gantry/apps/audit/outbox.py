@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import transaction
 
 from gantry.apps.audit.models import Attempt, OutboxMessage, OutboxState
+from gantry.apps.audit.services import start
 from gantry.domain.delivery import CLAIM, next_try_at
 
 OPEN = (OutboxState.QUEUED, OutboxState.FAILED, OutboxState.SENT)
@@ -60,8 +61,6 @@ def failed(message: OutboxMessage, *, now: datetime, phase: str, reason: str) ->
 @transaction.atomic
 def try_again(message: OutboxMessage, *, now: datetime) -> None:
     """A person asks for a message that was given up to be tried afresh."""
-    from gantry.apps.audit.services import start
-
     OutboxMessage.objects.filter(pk=message.pk, state__in=[OutboxState.GIVEN_UP, OutboxState.FAILED]).update(
         state=OutboxState.QUEUED, attempts=0, due_at=now, settled_at=None
     )

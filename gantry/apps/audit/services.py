@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils.module_loading import import_string
+from procrastinate.contrib.django import app
 
 from gantry.apps.audit.models import Event, OutboxMessage
 from gantry.domain.events import Actor, Cause, EventKind
@@ -98,10 +99,8 @@ def enqueue(event: Event, outgoing: Iterable[Outgoing], *, now: datetime) -> lis
 
 
 def start(message: UUID) -> None:
-    """Ask a worker to send one message now; the sweeper finds it if this is lost."""
-    from gantry.apps.audit.jobs import send_message
-
-    send_message.defer(message=str(message))
+    """Ask a worker to send one message now; the sweeper finds it if this is lost. Jobs are named: they lie above."""
+    app.configure_task("send_message", queue="outbox").defer(message=str(message))
 
 
 def plain(value: Any) -> Any:
