@@ -8,9 +8,21 @@ from uuid import UUID
 
 from gantry.apps.accounts.access import Acting, acting_for
 from gantry.apps.accounts.models import Entitlement, Person, PractitionerLicence, RoleGrant
-from gantry.apps.estate.models import EmployerLicence, Network, Organisation, OrganisationKind, Site
+from gantry.apps.estate.models import (
+    Deployment,
+    EmployerLicence,
+    Network,
+    Organisation,
+    OrganisationKind,
+    Room,
+    RoomKind,
+    Scanner,
+    Site,
+)
 from gantry.apps.patients.models import Patient
 from gantry.apps.patients.services import GivenIdentifier, PatientFacts, find_or_add
+from gantry.apps.radiopharmacy import services as radiopharmacy
+from gantry.apps.radiopharmacy.models import Batch, SupplyRun
 from gantry.apps.referrals import services as referrals
 from gantry.apps.referrals.models import Referral
 from gantry.domain.access import Role
@@ -300,3 +312,51 @@ def make_accepted(
     )
     assert isinstance(vetted, referrals.Vetted), vetted.reasons
     return vetted.referral
+
+
+def make_scanner(site: Site, *, name: str = "Scanner 1", ae_title: str = "", rooms: int = 2) -> Scanner:
+    """A scanner that stands at the site, with uptake rooms."""
+    scanner = Scanner.objects.create(name=name, ae_title=ae_title or f"PET{next(numbers)}")
+    Deployment.objects.create(scanner=scanner, site=site, from_at=NOW - timedelta(days=400))
+    for number in range(rooms):
+        Room.objects.create(site=site, kind=RoomKind.UPTAKE, name=f"Uptake {number + 1}")
+    return scanner
+
+
+def make_run(
+    made: Made, *, due_at: datetime = NOW, capacity_mbq: float = 20_000, tracer: str = "FDG", site: Site | None = None
+) -> SupplyRun:
+    """A run with its allotment, due at `due_at`, cut off the afternoon before."""
+    return radiopharmacy.open_run(
+        supplier=make_organisation("SUP01", OrganisationKind.SUPPLIER, "Test isotopes"),
+        site=site or made.site,
+        tracer=tracer,
+        production_site="Testown",
+        due_at=due_at,
+        reference_at=due_at,
+        cut_off_at=due_at - timedelta(hours=16),
+        capacity_mbq=capacity_mbq,
+    )
+
+
+def make_batch(run: SupplyRun, *, accepted: bool = True, measured_mbq: float = 10_000, number: str = "") -> Batch:
+    """Ordered in time, received at the run's hour, released by the supplier and accepted on site by somebody else."""
+    before, at, by = run.cut_off_at - timedelta(hours=1), run.due_at, system("hot lab")
+    order = radiopharmacy.place_order(run, activity_mbq=10_000, patients=10, now=before, by=by)
+    radiopharmacy.confirm_order(order, supplier_reference="S-1", now=before, by=by)
+    facts = radiopharmacy.DeliveryFacts(
+        number=number or f"B{next(numbers)}",
+        stated_mbq=10_000,
+        reference_at=run.reference_at,
+        expires_at=at + timedelta(hours=10),
+        measured_mbq=measured_mbq,
+        measured_at=at,
+        instrument="Calibrator 1",
+        received_at=at,
+        volume_ml=10.0,
+    )
+    batch = radiopharmacy.receive_delivery(order, facts, now=at, by=by)
+    if accepted:
+        radiopharmacy.release_batch(batch, released_by="Quinn Person", released_at=at, now=at, by=by)
+        radiopharmacy.accept_batch(batch, now=at, by=by)
+    return batch
