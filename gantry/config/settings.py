@@ -227,7 +227,15 @@ DICOM_PORT = int(os.environ.get("GANTRY_DICOM_PORT", "11112"))
 MLLP_PORT = int(os.environ.get("GANTRY_MLLP_PORT", "2575"))
 
 # Upward news between rooms: event kind -> dotted paths, called by `append` in the same transaction.
+EXPECT = "gantry.apps.scanning.services.expecting.follow"
 GANTRY_SUBSCRIBERS: dict[str, list[str]] = {
+    "appointment_booked": [EXPECT],
+    "appointment_moved": [EXPECT],
+    "appointment_cancelled": [EXPECT],
+    "site_changed": [EXPECT],
+    "patient_did_not_attend": [EXPECT],
+    "patient_not_brought": [EXPECT],
+    "patient_arrived": [EXPECT],
     "breach_recorded": ["gantry.apps.quality.services.open_incident"],
 }
 
