@@ -36,16 +36,14 @@ def joined() -> tuple[Server, IO[str] | None]:
     with lock("change"):
         users = open(HOME / "users.lock", "w")  # noqa: SIM115 - held open for the whole run: that is the mark
         alone = _locked(users, fcntl.LOCK_EX)
+        cluster = Cluster(HOME, FAST)
         try:
-            cluster = Cluster(HOME, FAST)
             cluster.start()
         except PostgresUnavailable:
             # Without fsync a power cut may spoil the data, and nothing in it is worth mending.
             if not alone:
                 raise
-            for data in HOME.glob("[0-9]*"):
-                shutil.rmtree(data)
-            cluster = Cluster(HOME, FAST)
+            shutil.rmtree(cluster.data)
             cluster.start()
         if alone:
             for name in [*cluster.databases("run_%"), *cluster.databases("building_%")]:

@@ -1,4 +1,4 @@
-"""A place under var/ for what these tests start: PostgreSQL's borrowed account may not enter pytest's private folders."""
+"""A place for what these tests start: PostgreSQL's borrowed account may not enter pytest's private folders."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,13 +7,10 @@ from tempfile import mkdtemp
 
 import pytest
 
-from gantry.cli.places import ROOT
-
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    (ROOT / "var").mkdir(exist_ok=True)
-    path = Path(mkdtemp(prefix="test-", dir=ROOT / "var"))
+    path = Path(mkdtemp(prefix="gantry-test-"))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
