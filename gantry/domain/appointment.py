@@ -251,3 +251,26 @@ def first_free(rooms: Iterable[str], taken: Collection[str]) -> list[str]:
     """Rooms in the order to try them: those nobody seems to hold first, in their own order, then the rest."""
     rooms = list(rooms)
     return [room for room in rooms if room not in taken] + [room for room in rooms if room in taken]
+
+
+def fit_in_words(
+    *, on: date, today: date, needed_by: date | None, soonest: date, nearest: bool, km: float | None
+) -> tuple[str, ...]:
+    """Why this choice stands where it does: the clinical limit, then how soon, then how far."""
+    said = []
+    if needed_by and on > needed_by:
+        said.append(f"Late: {_days(late_by_days(on, needed_by))} after it is needed")
+    elif needed_by:
+        spare = (needed_by - on).days
+        said.append(f"In time, {_days(spare)} to spare" if spare else "In time, on the last day")
+    if on == soonest:
+        said.append("the soonest anywhere")
+    else:
+        said.append(f"{_days((on - soonest).days)} after the soonest")
+    if km is not None:
+        said.append(f"{'the nearest site, ' if nearest else ''}{km:.0f} km away" if km >= 1 else "on the doorstep")
+    return tuple(said)
+
+
+def _days(count: int) -> str:
+    return f"{count} day{'' if count == 1 else 's'}"

@@ -81,6 +81,9 @@ class NetworkCalendar:
     """[procedure, site, day]"""
     version: tuple[Any, ...] = ()
 
+    def day(self, number: int) -> date:
+        return self.first_day + timedelta(days=number)
+
 
 @dataclass(frozen=True, slots=True)
 class Need:

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from gantry.apps.accounts.access import Acting, acting_for
 from gantry.apps.accounts.models import Entitlement, Person, PractitionerLicence, RoleGrant
+from gantry.apps.booking import services as booking
+from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import (
+    ActivityAllotment,
     Deployment,
     EmployerLicence,
     Network,
@@ -17,6 +21,7 @@ from gantry.apps.estate.models import (
     Room,
     RoomKind,
     Scanner,
+    Session,
     Site,
 )
 from gantry.apps.patients.models import Patient
@@ -24,7 +29,7 @@ from gantry.apps.patients.services import GivenIdentifier, PatientFacts, find_or
 from gantry.apps.radiopharmacy import services as radiopharmacy
 from gantry.apps.radiopharmacy.models import Batch, SupplyRun
 from gantry.apps.referrals import services as referrals
-from gantry.apps.referrals.models import Referral
+from gantry.apps.referrals.models import Referral, RequestedProcedure
 from gantry.domain.access import Role
 from gantry.domain.events import Actor, system
 from gantry.domain.identifiers import nth_test_nhs_number
@@ -360,3 +365,53 @@ def make_batch(run: SupplyRun, *, accepted: bool = True, measured_mbq: float = 1
         radiopharmacy.release_batch(batch, released_by="Quinn Person", released_at=at, now=at, by=by)
         radiopharmacy.accept_batch(batch, now=at, by=by)
     return batch
+
+
+def make_session(site: Site, scanner: Scanner, on: date, *, opens: int = 8, closes: int = 18) -> Session:
+    zone = ZoneInfo(site.zone)
+    return Session.objects.create(
+        site=site,
+        scanner=scanner,
+        on=on,
+        starts_at=datetime.combine(on, time(opens), zone),
+        ends_at=datetime.combine(on, time(closes), zone),
+    )
+
+
+def make_bookable(
+    made: Made, *, site: Site | None = None, days: int = 3, rooms: int = 2, mbq: float = 20_000, now: datetime = NOW
+) -> Scanner:
+    """A scanner with sessions from tomorrow on, and activity for each of those days (no supply run behind it)."""
+    site = site or made.site
+    scanner = make_scanner(site, rooms=rooms)
+    for day in range(1, days + 1):
+        on = now.date() + timedelta(days=day)
+        opens = make_session(site, scanner, on).starts_at
+        ActivityAllotment.objects.create(
+            site=site,
+            tracer="FDG",
+            reference_at=opens,
+            usable_from=opens,
+            usable_to=opens + timedelta(hours=9),
+            total_mbq=mbq,
+            free_mbq=mbq,
+        )
+    return scanner
+
+
+def hold_first(procedure: RequestedProcedure, *, now: datetime = NOW, by: Actor | None = None) -> Appointment:
+    """The best choice of the network, held."""
+    offer = booking.offers_for(procedure, now=now)[0]
+    held = booking.hold(procedure, offer.choice, now=now, by=by or system("tests"))
+    assert isinstance(held, Appointment), held
+    return held
+
+
+def make_booked_appointment(
+    made: Made, *, practitioner: Person | None = None, now: datetime = NOW, told: bool = True, **answers: object
+) -> Appointment:
+    """Referred, vetted, held, booked and told. The network needs `make_bookable` first."""
+    referral = make_accepted(made, practitioner=practitioner, now=now, **answers)
+    appointment = hold_first(referral.procedures.get(), now=now)
+    booking.confirm(appointment, now=now, by=system("tests"))
+    return booking.tell(appointment, channel="phone", now=now, by=system("tests")) if told else appointment

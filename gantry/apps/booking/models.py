@@ -128,3 +128,17 @@ class ContactAttempt(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return of_referrals(scope)
+
+
+class CalendarChange(models.Model):
+    """One row for each statement that changed what is free, written by the database itself.
+
+    Rows become visible when their transaction commits, so the count, sum and highest id of what is left name a state of
+    the calendar: cheap to ask, and never ahead of what can be read.
+    """
+
+    class Meta:
+        db_table = "booking_calendar_change"
+
+    def __str__(self) -> str:
+        return str(self.pk)

@@ -1,0 +1,34 @@
+"""The verbs of booking. Each is one transaction with one event for each thing that happened."""
+
+from gantry.apps.booking.services.changing import arrive, cancel, fulfil, move, not_attended, turn_away
+from gantry.apps.booking.services.holding import Gone, Refused, confirm, expire_holds, hold, let_go
+from gantry.apps.booking.services.need import need_of, prescribed_mbq, shape_for
+from gantry.apps.booking.services.offering import Choice, Offer, decline, make_offers, offers_for
+from gantry.apps.booking.services.rechecking import recheck_authorisations
+from gantry.apps.booking.services.telling import log_attempt, tell
+
+__all__ = [
+    "Choice",
+    "Gone",
+    "Offer",
+    "Refused",
+    "arrive",
+    "cancel",
+    "confirm",
+    "decline",
+    "expire_holds",
+    "fulfil",
+    "hold",
+    "let_go",
+    "log_attempt",
+    "make_offers",
+    "move",
+    "need_of",
+    "not_attended",
+    "offers_for",
+    "prescribed_mbq",
+    "recheck_authorisations",
+    "shape_for",
+    "tell",
+    "turn_away",
+]

@@ -1,0 +1,68 @@
+"""Reads what one requested procedure asks of the network: tracer, activity, visit, limits, and where it is authorised."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from gantry.apps.referrals.models import Authorisation, RequestedProcedure
+from gantry.domain.activity import prescribe
+from gantry.domain.appointment import Requirement, VisitShape
+from gantry.domain.decay import Nuclide
+from gantry.domain.scan import shape
+from gantry.reference.protocols import product_of, protocol, usual_for
+from gantry.reference.schemes import SCHEMES
+from gantry.reference.tracers import tracer
+from gantry.solvers.offers import GRID_MIN, Need
+
+USUAL_WEIGHT_KG = 75.0
+"""For planning only, where nobody has said what the patient weighs."""
+
+
+def shape_for(procedure: RequestedProcedure) -> VisitShape:
+    """Its protocol's visit, with preparation rounded up so that injections fall on times that people can say."""
+    made = shape(protocol(procedure.protocol or usual_for(procedure.tracer)))
+    return replace(made, preparation_min=-(-made.preparation_min // GRID_MIN) * GRID_MIN)
+
+
+def nuclide_for(procedure: RequestedProcedure) -> Nuclide:
+    return tracer(procedure.tracer).nuclide
+
+
+def prescribed_mbq(authorisation: Authorisation) -> float:
+    """What was prescribed; where the practitioner left it to the scheme, what the scheme gives this weight."""
+    if authorisation.activity_mbq:
+        return authorisation.activity_mbq
+    scheme = SCHEMES[tracer(authorisation.tracer).scheme].value
+    weight = authorisation.procedure.referral.weight_kg or USUAL_WEIGHT_KG
+    return float(prescribe(scheme, weight).prescribed_mbq)
+
+
+def requirement_of(procedure: RequestedProcedure) -> Requirement:
+    referral = procedure.referral
+    return Requirement(
+        capabilities=frozenset(referral.capabilities),
+        weight_kg=referral.weight_kg,
+        not_before=referral.not_before,
+        needed_by=referral.needed_by,
+    )
+
+
+def need_of(procedure: RequestedProcedure, authorisation: Authorisation, *, now: datetime) -> Need:
+    referral = procedure.referral
+    patient = referral.patient
+    return Need(
+        tracer=product_of(procedure.tracer),
+        procedure_code=procedure.procedure_code,
+        activity_mbq=prescribed_mbq(authorisation),
+        half_life=nuclide_for(procedure).half_life,
+        shape=shape_for(procedure),
+        earliest=now,
+        authorised_from=authorisation.valid_from,
+        authorised_to=authorisation.valid_to,
+        sites=frozenset(authorisation.sites),
+        not_before=referral.not_before,
+        needed_by=referral.needed_by,
+        capabilities=frozenset(referral.capabilities),
+        weight_kg=referral.weight_kg or 0.0,
+        latitude=patient.latitude,
+        longitude=patient.longitude,
+    )
