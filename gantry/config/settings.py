@@ -235,7 +235,6 @@ GANTRY_SUBSCRIBERS: dict[str, list[str]] = {
     "site_changed": [EXPECT],
     "patient_did_not_attend": [EXPECT],
     "patient_not_brought": [EXPECT],
-    "patient_arrived": [EXPECT],
     "breach_recorded": ["gantry.apps.quality.services.open_incident"],
 }
 

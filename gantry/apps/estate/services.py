@@ -46,7 +46,9 @@ def record_fault(
     scanner: Scanner, *, cause: Cause, at: datetime, now: datetime, by: Actor, site: Site | None = None, note: str = ""
 ) -> Fault:
     """The event of a fault is the root event of everything that it displaces."""
-    fault = Fault(pk=new_id(), scanner=scanner, cause_code=cause.code.value, from_at=at, note=note.strip())
+    fault = Fault(
+        pk=new_id(), scanner=scanner, cause_code=cause.code.value, from_at=at, note=note.strip() or cause.note
+    )
     event = append(
         EventKind.SCANNER_FAILED,
         subjects={"scanner": scanner.pk, "fault": fault.pk},

@@ -24,22 +24,20 @@ DICOM_SEX = {"1": "M", "2": "F", "9": "O"}
 
 
 def follow(event: Event) -> None:
-    """Subscriber to every event that books, moves, ends or starts an appointment. Running twice changes nothing."""
+    """Subscriber to every event that books, moves or ends an appointment. Running twice changes nothing."""
     named = event.about.get("appointment")
     if named is None:
         return
     found = Appointment.objects.filter(pk=UUID(named)) | Appointment.objects.filter(replaces=UUID(named))
     found |= Appointment.objects.filter(replaced_by=UUID(named))
     for appointment in found.select_related("site", "scanner", "procedure", "referral__patient"):
-        settle(appointment, now=event.recorded_at, happened_at=event.happened_at)
+        settle(appointment, now=event.recorded_at)
 
 
-def settle(appointment: Appointment, *, now: datetime, happened_at: datetime) -> None:
+def settle(appointment: Appointment, *, now: datetime) -> None:
     """Make the visit and the worklist say what the appointment says."""
     if appointment.state in COMING:
         expect(appointment, now=now)
-        if appointment.state == AppointmentState.ARRIVED:
-            present(appointment, arrived_at=happened_at)
     elif appointment.state != AppointmentState.HELD:
         remove(appointment, now=now)
 
@@ -100,11 +98,6 @@ def identity_of(patient: Patient) -> tuple[str, str]:
         return patient.nhs_number, "NHS"
     given = patient.identifiers.order_by("pk").first()
     return (given.value, given.assigner) if given else (str(patient.pk), "GANTRY")
-
-
-def present(appointment: Appointment, *, arrived_at: datetime) -> None:
-    state = advance(VISIT, VisitState.EXPECTED, VisitEvent.ARRIVE)
-    Visit.objects.filter(appointment=appointment, state=VisitState.EXPECTED).update(state=state, arrived_at=arrived_at)
 
 
 def remove(appointment: Appointment, *, now: datetime) -> None:

@@ -8,10 +8,11 @@ from django.db import transaction
 
 from gantry.apps.accounts.models import Person
 from gantry.apps.booking.models import Appointment, Reservation
+from gantry.apps.booking.services.need import prescribed_mbq
 from gantry.apps.estate.models import Scanner
 from gantry.apps.estate.services import why_not_fit
 from gantry.apps.radiopharmacy.models import Dose
-from gantry.apps.radiopharmacy.services import administer, assign, why_not_this_dose
+from gantry.apps.radiopharmacy.services import Impossible, administer, assign, why_not_this_dose
 from gantry.apps.radiopharmacy.services.doses import batch_facts
 from gantry.apps.radiopharmacy.services.stock import drawn_for
 from gantry.apps.referrals.models import Authorisation
@@ -46,7 +47,7 @@ from gantry.domain.scan import (
     why_not_injected,
     window,
 )
-from gantry.domain.supply import Match, why_not_usable
+from gantry.domain.supply import DoseState, Match, why_not_usable
 from gantry.reference.protocols import product_of
 from gantry.reference.schemes import TOLERANCE_PERCENT
 
@@ -85,7 +86,7 @@ def injection_facts(
     enquiry = done.get(Act.ENQUIRE)
     named = {Act.IDENTIFY, Act.ENQUIRE}
     covered = {protocol.step(s.key).label for s in protocol.steps if s.act in named}
-    prescribed = authorisation.activity_mbq if authorisation else None
+    prescribed = prescribed_mbq(authorisation) if authorisation else 0.0
     return InjectionFacts(
         identity_checked=Act.IDENTIFY in done,
         pregnancy_enquiry_needed=enquiry_applies(visit),
@@ -94,9 +95,7 @@ def injection_facts(
         not_authorised=not_authorised,
         not_usable=list(why_not_usable(batch_facts(dose.batch), product=product_of(tracer), at=at)) if dose else [],
         not_matched=why_not_this_dose(dose, appointment, match=match or Match(), tracer=tracer) if dose else [],
-        out_of_tolerance=why_out_of_tolerance(
-            drawn_for(dose).activity_at(at), prescribed or 0.0, TOLERANCE_PERCENT.value
-        )
+        out_of_tolerance=why_out_of_tolerance(drawn_for(dose).activity_at(at), prescribed, TOLERANCE_PERCENT.value)
         if dose
         else None,
         scanner_unfit=why_no_scanner(visit, step, at=at, scanner=fallback or appointment.scanner),
@@ -173,6 +172,8 @@ def inject(
         raise NotAStep(f"{step.label} is not an injection")
     if earlier := visit.steps.filter(key=step_key, phase=Phase.DONE, current=True).first():
         raise AlreadyRecorded(earlier)
+    if dose.state not in (DoseState.PREPARED, DoseState.ASSIGNED):
+        raise Impossible(f"This dose is already {DoseState(dose.state).replace('_', ' ')}")
     judged = why_not(visit, step_key, dose, at=injected_at, match=match, fallback=fallback)
     lifted = bool(override_reason.strip()) and not judged.never
     if judged.reasons and not already_happened and not lifted:

@@ -1,6 +1,6 @@
 """How a visit begins and ends: arrived, left after the scan, turned away before an injection, ended early after one."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -8,8 +8,10 @@ from gantry.apps.audit.services import Stale
 from gantry.apps.booking import services as booking
 from gantry.apps.estate.models import Room
 from gantry.apps.radiopharmacy.models import Dose
+from gantry.apps.referrals.services import point_to
 from gantry.apps.scanning.models import ScheduledStep, Visit
 from gantry.apps.scanning.services.steps import completed, locked, record
+from gantry.domain.access import Role
 from gantry.domain.events import Actor, Cause, EventKind
 from gantry.domain.lifecycle import advance
 from gantry.domain.scan import VISIT, VisitEvent, VisitState
@@ -28,11 +30,12 @@ class WasInjected(Exception):
 def arrive(visit: Visit, *, happened_at: datetime, now: datetime, by: Actor, room: Room | None = None) -> Visit:
     """Raises IllegalMove when the person is already here, or the appointment has ended."""
     visit = locked(visit)
-    advance(VISIT, VisitState(visit.state), VisitEvent.ARRIVE)
-    booking.arrive(visit.appointment, happened_at=happened_at, now=now, by=by)
-    if room is not None:
-        Visit.objects.filter(pk=visit.pk).update(room=room)
-    return Visit.objects.get(pk=visit.pk)
+    visit.state = advance(VISIT, VisitState(visit.state), VisitEvent.ARRIVE)
+    visit.arrived_at, visit.room, visit.version = happened_at, room or visit.room, visit.version + 1
+    visit.save(update_fields=["state", "arrived_at", "room", "version"])
+    booking.arrive(visit.appointment, now=now, by=by)
+    record(visit, EventKind.PATIENT_ARRIVED, at=happened_at, now=now, by=by, data={"room": room.name if room else ""})
+    return visit
 
 
 @transaction.atomic
@@ -57,9 +60,16 @@ def leave(visit: Visit, *, happened_at: datetime, now: datetime, by: Actor, caus
             cause=cause,
             data={"injected": True, "acquired": visit.steps.filter(act="acquire", current=True).exists()},
         )
+        # Invariant 10: a dose without an answer is on somebody's list.
+        point_to(
+            visit.appointment.referral,
+            said="Decide what follows an unfinished scan",
+            owner=Role.PRACTITIONER,
+            due_at=now + timedelta(days=1),
+        )
     go(visit, happened_at, ended_early=not whole)
     record(visit, EventKind.PATIENT_LEFT, at=happened_at, now=now, by=by, data={"completed": whole})
-    booking.fulfil(visit.appointment, happened_at=happened_at, now=now, by=by)
+    booking.fulfil(visit.appointment, now=now, by=by, happened_at=happened_at)
     ScheduledStep.objects.filter(appointment=visit.appointment_id, state__in=["scheduled", "started"]).update(
         state="done", changed_at=now
     )
@@ -73,7 +83,16 @@ def turn_away(visit: Visit, *, cause: Cause, happened_at: datetime, now: datetim
     if visit.injections.exists():
         raise WasInjected("This person was injected: record that the visit ended early")
     go(visit, happened_at, ended_early=True)
-    booking.turn_away(visit.appointment, cause=cause, happened_at=happened_at, now=now, by=by)
+    booking.turn_away(visit.appointment, cause=cause, now=now, by=by)
+    record(
+        visit,
+        EventKind.PATIENT_TURNED_AWAY,
+        at=happened_at,
+        now=now,
+        by=by,
+        cause=cause,
+        data={"was_told": visit.appointment.told_at is not None},
+    )
     ScheduledStep.objects.filter(appointment=visit.appointment_id, state="scheduled").update(
         state="removed", changed_at=now
     )
