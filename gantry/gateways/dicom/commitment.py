@@ -6,12 +6,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, build_role
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 
+from gantry.gateways.dicom.elements import encode, from_pydicom
 from gantry.gateways.dicom.status import Refusal, Status, success
 
 log = logging.getLogger(__name__)
@@ -21,6 +24,7 @@ STORAGE_COMMITMENT_INSTANCE = UID("1.2.840.10008.1.20.1.1")
 
 REQUEST_COMMITMENT = 1
 ALL_COMMITTED, SOME_FAILED = 1, 2
+ANSWER_S = 30.0
 NO_SUCH_OBJECT, CLASS_CONFLICT = 0x0112, 0x0119
 """Failure Reason (0008,1197), PS3.3 C.14.1.1."""
 
@@ -71,7 +75,7 @@ def on_commitment_request(event: Any, commitment: Commitment) -> tuple[Dataset, 
     except Exception:
         log.exception("storage commitment not answered")
         return Refusal(Status.PROCESSING_FAILURE, "The instances could not be looked up").to_dataset(), None
-    event.assoc.afterwards.append(partial(answer, event.assoc, asked, report, commitment))
+    event.assoc.afterwards.append(partial(answer, event.assoc, event.context.context_id, asked, report, commitment))
     return success(), None
 
 
@@ -92,14 +96,13 @@ def references(sequence: Any) -> tuple[tuple[str, str], ...]:
     )
 
 
-def answer(association: Any, asked: Asked, report: Reported, commitment: Commitment) -> None:
+def answer(association: Any, context_id: int, asked: Asked, report: Reported, commitment: Commitment) -> None:
     """Reports on the association that asked while it is open, else on a new one to where the asker listens."""
     event_type, ds = to_report(report)
-    try:
-        if association.is_established and delivered(association, event_type, ds):
+    if association.is_established:
+        explicit = association._accepted_cx[context_id].transfer_syntax[0] == ExplicitVRLittleEndian
+        if association.report(event_report(event_type, ds, explicit), context_id, ANSWER_S) == Status.SUCCESS:
             return
-    except Exception:
-        log.info("commitment report not taken on the open association", extra={"calling_ae": asked.calling_ae_title})
     address = commitment.address_of(asked.calling_ae_title)
     if address is None:
         log.warning("commitment report has nowhere to go", extra={"calling_ae": asked.calling_ae_title})
@@ -112,14 +115,18 @@ def answer(association: Any, asked: Asked, report: Reported, commitment: Commitm
         log.warning("commitment report not delivered", extra={"calling_ae": asked.calling_ae_title})
         return
     try:
-        delivered(opened, event_type, ds)
+        opened.send_n_event_report(ds, event_type, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE)
     finally:
         opened.release()
 
 
-def delivered(association: Any, event_type: int, ds: Dataset) -> bool:
-    status, _ = association.send_n_event_report(ds, event_type, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE)
-    return bool(status) and status.Status == Status.SUCCESS
+def event_report(event_type: int, ds: Dataset, explicit: bool) -> N_EVENT_REPORT:
+    report = N_EVENT_REPORT()
+    report.MessageID = 1
+    report.AffectedSOPClassUID, report.AffectedSOPInstanceUID = STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
+    report.EventTypeID = event_type
+    report.EventInformation = BytesIO(encode(from_pydicom(ds), explicit=explicit))
+    return report
 
 
 def to_request(asked: Asked) -> Dataset:

@@ -132,20 +132,25 @@ def text_test(values: tuple[str, ...]) -> Test:
 
 
 def name_test(values: tuple[str, ...]) -> Test:
-    wanted = [(wildcard(fold(value)), "=" in value) for value in values if value]
+    wanted = [(wildcard(fold(value)), "=" in value, fold(value).count("^")) for value in values if value]
 
     def test(element: Element) -> bool:
         for name in element.text:
             groups = [fold(group) for group in name.split("=")]
-            for pattern, whole in wanted:
+            for pattern, whole, carets in wanted:
                 if whole and pattern.fullmatch(fold(name)):
                     return True
                 # A query in one form of the name finds it in whichever form it was kept.
-                if not whole and any(group and pattern.fullmatch(group) for group in groups):
+                if not whole and any(group and meets_name(pattern, carets, group) for group in groups):
                     return True
         return False
 
     return test
+
+
+def meets_name(pattern: re.Pattern[str], carets: int, group: str) -> bool:
+    """Components that the query leaves off at the end are not asked about: FAMILY^GIVEN finds one with a prefix too."""
+    return bool(pattern.fullmatch(group) or pattern.fullmatch("^".join(group.split("^")[: carets + 1]).rstrip("^")))
 
 
 def number_test(tag: int, values: tuple[str, ...]) -> Test | None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AddressInformation, AssociationServer, AssociationSocket, RequestHandler
@@ -81,6 +82,14 @@ class PromptSocket(AssociationSocket):
         except OSError:
             self.event_queue.put("Evt17")
 
+    def _shutdown_socket(self) -> None:
+        """Closes also when the peer was first: the base class then leaves the descriptor to the garbage collector."""
+        connection = self.socket
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
 
 class PromptReactor(DULServiceProvider):
     """The upper layer, asleep on its socket until there is something to read or to send."""
@@ -105,8 +114,10 @@ class PromptReactor(DULServiceProvider):
         self._wake()
 
     def send_pdu(self, primitive: Any) -> None:
-        if isinstance(primitive, P_DATA) and self.state_machine.current_state == SENDING and self.socket is not None:
-            self.socket.send(encode_p_data(primitive))
+        if isinstance(primitive, P_DATA):
+            # Anything later than this state has no one to hear it.
+            if self.state_machine.current_state == SENDING and self.socket is not None:
+                self.socket.send(encode_p_data(primitive))
             return
         super().send_pdu(primitive)
         self._wake()
@@ -227,6 +238,8 @@ class PromptAssociation(Association):
         self.afterwards: list[Callable[[], None]] = []
         """Begun in a thread of its own once the answer to the request in hand has been sent."""
         self._woken = threading.Event()
+        self._report_answered = threading.Event()
+        self._report_status: int | None = None
         self.dul = PromptReactor(self)
         self.dul.to_user_queue = WakingQueue(self._woken)
         self.dimse.msg_queue = WakingQueue(self._woken)
@@ -248,13 +261,30 @@ class PromptAssociation(Association):
             self._reactor_checkpoint.wait()
             self._is_paused = False
             context_id, message = self.dimse.get_msg(block=False)
-            if message is not None and context_id is not None:
+            if isinstance(message, N_EVENT_REPORT) and message.MessageIDBeingRespondedTo is not None:
+                self._report_status = message.Status
+                self._report_answered.set()
+                self._woken.set()
+            elif message is not None and context_id is not None:
                 self._serve_request(message, context_id)
                 while self.afterwards:
                     threading.Thread(target=self.afterwards.pop(0), daemon=True).start()
                 self._woken.set()
             elif self._ended():
                 self.kill()
+
+    def report(self, report: N_EVENT_REPORT, context_id: int, wait_s: float) -> int | None:
+        """Sends a report to who is on this association and gives the status answered; None if they have gone.
+
+        Unlike `send_n_event_report` it leaves the service thread free, so that a peer who prefers to hang up can.
+        """
+        self._report_answered.clear()
+        self.dimse.send_msg(report, context_id)
+        until = time.monotonic() + wait_s
+        while self.is_established and time.monotonic() < until:
+            if self._report_answered.wait(LOOK_ROUND_S):
+                return self._report_status
+        return None
 
     def _ended(self) -> bool:
         if self.is_established and self.acse.is_release_requested():

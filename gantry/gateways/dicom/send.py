@@ -7,6 +7,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -194,7 +195,15 @@ def resolve_and_connect(to: Pacs) -> None:
     raise Stopped(Phase.CONNECT, f"{to.host}:{to.port}: {fault_text}")
 
 
-def opened(to: Pacs, contexts: list[Any], handlers: list[Any] | None = None) -> Association:
+@contextmanager
+def opened(to: Pacs, contexts: list[Any], handlers: list[Any] | None = None) -> Iterator[Association]:
+    """An association, released at the end; its socket is closed whoever hung up first."""
+    connections: list[socket.socket] = []
+
+    def on_open(event: Any) -> None:
+        connections.append(event.assoc.dul.socket.socket)
+        connections[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     ae = AE(to.calling_ae_title)
     ae.connection_timeout = to.connect_s
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = to.answer_s
@@ -204,19 +213,20 @@ def opened(to: Pacs, contexts: list[Any], handlers: list[Any] | None = None) -> 
         contexts=contexts,
         ae_title=to.ae_title,
         max_pdu=0,
-        evt_handlers=[(evt.EVT_CONN_OPEN, without_delay), *(handlers or [])],
+        evt_handlers=[(evt.EVT_CONN_OPEN, on_open), *(handlers or [])],
     )
-    if association.is_established:
-        return association
-    if association.is_rejected:
-        answer = association.acceptor.primitive
-        raise Stopped(Phase.ASSOCIATE, f"rejected: {answer.reason_str if answer else 'no reason given'}")
-    raise Stopped(Phase.ASSOCIATE, "aborted or not answered")
-
-
-def without_delay(event: Any) -> None:
-    connection = event.assoc.dul.socket.socket
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        if association.is_rejected:
+            answer = association.acceptor.primitive
+            raise Stopped(Phase.ASSOCIATE, f"rejected: {answer.reason_str if answer else 'no reason given'}")
+        if not association.is_established:
+            raise Stopped(Phase.ASSOCIATE, "aborted or not answered")
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+        for connection in connections:
+            connection.close()
 
 
 def deliver(wanted: list[Outgoing], ledger: Ledger, to: Pacs) -> None:
@@ -253,8 +263,7 @@ def by_contexts(files: list[Outgoing], ledger: Ledger) -> Iterator[list[Outgoing
 
 def store_batch(batch: list[Outgoing], ledger: Ledger, to: Pacs) -> None:
     pairs = {(h.sop_class_uid, h.transfer_syntax_uid) for h in (ledger.headers[f.sop_instance_uid] for f in batch)}
-    association = opened(to, [build_context(cls, syntax) for cls, syntax in sorted(pairs)])
-    try:
+    with opened(to, [build_context(cls, syntax) for cls, syntax in sorted(pairs)]) as association:
         for number, file in enumerate(batch):
             uid = file.sop_instance_uid
             header = ledger.headers[uid]
@@ -271,9 +280,6 @@ def store_batch(batch: list[Outgoing], ledger: Ledger, to: Pacs) -> None:
                 ledger.sent.add(uid)
             else:
                 ledger.reasons[uid] = f"0x{status.Status:04X} {status.get('ErrorComment') or ''}".strip()
-    finally:
-        if association.is_established:
-            association.release()
 
 
 def accepts(association: Association, header: Header) -> bool:
@@ -305,24 +311,17 @@ def prove_by_commitment(ledger: Ledger, to: Pacs) -> None:
         return success(), None
 
     context = build_context(STORAGE_COMMITMENT, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+    pairs = tuple((ledger.headers[uid].sop_class_uid, uid) for uid in ledger.missing() if uid in ledger.sent)
+    request = to_request(Asked(transaction, to.calling_ae_title, pairs))
     try:
-        association = opened(to, [context], [(evt.EVT_N_EVENT_REPORT, on_report)])
-    except Stopped as stop:
-        log.info("storage commitment not offered", extra={"ae_title": to.ae_title, "reason": stop.reason})
-        return
-    try:
-        pairs = tuple((ledger.headers[uid].sop_class_uid, uid) for uid in ledger.missing() if uid in ledger.sent)
-        request = to_request(Asked(transaction, to.calling_ae_title, pairs))
-        status, _ = association.send_n_action(
-            request, REQUEST_COMMITMENT, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
-        )
-        if "Status" in status and status.Status == Status.SUCCESS:
-            came.wait(to.commitment_s)
-    except (RuntimeError, ValueError) as fault:
-        log.info("storage commitment failed", extra={"ae_title": to.ae_title, "reason": str(fault)})
-    finally:
-        if association.is_established:
-            association.release()
+        with opened(to, [context], [(evt.EVT_N_EVENT_REPORT, on_report)]) as association:
+            status, _ = association.send_n_action(
+                request, REQUEST_COMMITMENT, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
+            )
+            if "Status" in status and status.Status == Status.SUCCESS:
+                came.wait(to.commitment_s)
+    except (Stopped, RuntimeError, ValueError) as fault:
+        log.info("no storage commitment", extra={"ae_title": to.ae_title, "reason": str(fault)})
     for report in reports:
         ledger.proved.update({uid: Proof.COMMITMENT for _, uid in report.committed if uid in ledger.headers})
         for _, uid, reason in report.failed:
@@ -351,29 +350,31 @@ def prove_by_query(ledger: Ledger, to: Pacs, only: Proof | None = None) -> None:
 
 
 def found_by_c_find(series: set[tuple[str, str]], to: Pacs) -> set[str]:
-    try:
-        association = opened(to, [build_context(STUDY_ROOT_FIND, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])])
-    except Stopped as stop:
-        raise Stopped(Phase.PROVE, f"no association for C-FIND: {stop.reason}") from None
+    context = build_context(STUDY_ROOT_FIND, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
     shown: set[str] = set()
     try:
-        for study_uid, series_uid in sorted(series):
-            query = Dataset()
-            query.QueryRetrieveLevel = "IMAGE"
-            query.StudyInstanceUID, query.SeriesInstanceUID, query.SOPInstanceUID = study_uid, series_uid, ""
-            for status, answer in association.send_c_find(query, STUDY_ROOT_FIND):
-                if "Status" not in status:
-                    raise Stopped(Phase.PROVE, "the association ended or timed out")
-                if status.Status in {Status.PENDING, Status.PENDING_KEYS_UNSUPPORTED} and answer is not None:
-                    shown.add(str(answer.get("SOPInstanceUID")))
-                elif status.Status != Status.SUCCESS:
-                    raise Stopped(Phase.PROVE, f"C-FIND answered 0x{status.Status:04X}")
+        with opened(to, [context]) as association:
+            for study_uid, series_uid in sorted(series):
+                shown.update(found_in_series(association, study_uid, series_uid))
+    except Stopped as stop:
+        reason = f"no association for C-FIND: {stop.reason}" if stop.phase is Phase.ASSOCIATE else stop.reason
+        raise Stopped(Phase.PROVE, reason) from None
     except (RuntimeError, ValueError) as fault:
         raise Stopped(Phase.PROVE, str(fault)) from fault
-    finally:
-        if association.is_established:
-            association.release()
     return shown
+
+
+def found_in_series(association: Association, study_uid: str, series_uid: str) -> Iterator[str]:
+    query = Dataset()
+    query.QueryRetrieveLevel = "IMAGE"
+    query.StudyInstanceUID, query.SeriesInstanceUID, query.SOPInstanceUID = study_uid, series_uid, ""
+    for status, answer in association.send_c_find(query, STUDY_ROOT_FIND):
+        if "Status" not in status:
+            raise Stopped(Phase.PROVE, "the association ended or timed out")
+        if status.Status in {Status.PENDING, Status.PENDING_KEYS_UNSUPPORTED} and answer is not None:
+            yield str(answer.get("SOPInstanceUID"))
+        elif status.Status != Status.SUCCESS:
+            raise Stopped(Phase.PROVE, f"C-FIND answered 0x{status.Status:04X}")
 
 
 def found_by_qido(series: set[tuple[str, str]], to: Pacs) -> set[str]:

@@ -21,7 +21,7 @@ from gantry.gateways.dicom.elements import (
     from_pydicom,
     to_pydicom,
 )
-from gantry.gateways.dicom.matching import date_text, time_text
+from gantry.gateways.dicom.matching import Unmatchable, date_text, time_text
 
 STEP_SEQUENCE = 0x00400100
 STATION_AE_TITLE, START_DATE, START_TIME = 0x00400001, 0x00400002, 0x00400003
@@ -251,12 +251,12 @@ def item_from_dataset(ds: Dataset, zone: ZoneInfo) -> WorklistItem:
     day = date_text(START_DATE, str(step.get("ScheduledProcedureStepStartDate") or ""))
     clock = time_text(START_TIME, str(step.get("ScheduledProcedureStepStartTime") or "0000"), "0")
     start = datetime.strptime(day + clock, "%Y%m%d%H%M%S%f").replace(tzinfo=zone)
-    birth = str(ds.get("PatientBirthDate") or "")
+    birth = born(ds)
     status = {number: name for name, number in PREGNANCY.items()}.get(ds.get("PregnancyStatus"), "")
     return WorklistItem(
         **fields,
         start=start,
-        birth_date=datetime.strptime(date_text(0x00100030, birth), "%Y%m%d").date() if birth else None,  # noqa: DTZ007
+        birth_date=birth,
         height_m=measure(ds.get("PatientSize")),
         weight_kg=measure(ds.get("PatientWeight")),
         pregnancy_status=status,
@@ -266,8 +266,17 @@ def item_from_dataset(ds: Dataset, zone: ZoneInfo) -> WorklistItem:
         ),
         requested_procedure_codes=codes_from(ds.get("RequestedProcedureCodeSequence")),
         protocol_codes=codes_from(step.get("ScheduledProtocolCodeSequence")),
-        extra=unnamed(ds, step),
+        extra=unnamed(ds, step, but={0x00100030} if birth is None else set()),
     )
+
+
+def born(ds: Dataset) -> date | None:
+    """The birth date; 31 April and its like are no date, and stay among the extra attributes as they were written."""
+    written = str(ds.get("PatientBirthDate") or "")
+    try:
+        return date.fromisoformat(date_text(0x00100030, written)) if written else None
+    except Unmatchable:
+        return None
 
 
 def read_field(vr: str, name: str, found: tuple[str, ...]) -> Any:
@@ -302,11 +311,13 @@ TYPED = frozenset(NAMED) | {
 STEP_TYPED = frozenset(STEP_NAMED) | {START_DATE, START_TIME, 0x00400008}
 
 
-def unnamed(ds: Dataset, step: Dataset) -> dict[str, Any]:
+def unnamed(ds: Dataset, step: Dataset, *, but: set[int]) -> dict[str, Any]:
     rest, inner = Dataset(), Dataset()
     for source, target, known in ((ds, rest, TYPED), (step, inner, STEP_TYPED)):
         for data in source:
-            if int(data.tag) not in known and data.tag.element != 0:
+            tag = int(data.tag)
+            said = bool(len(data.value)) if data.VR == "SQ" else not data.is_empty
+            if said and (tag not in known or tag in but) and data.tag.element != 0:
                 target.add(data)
     if len(inner):
         rest.ScheduledProcedureStepSequence = [inner]
