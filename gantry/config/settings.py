@@ -224,6 +224,9 @@ IMAGES_ROOT = Path(os.environ.get("GANTRY_IMAGES", VAR / "images"))
 IMAGES_FSYNC = flag("GANTRY_IMAGES_FSYNC", True)
 DICOM_AE_TITLE = os.environ.get("GANTRY_AE_TITLE", "GANTRY")
 DICOM_PORT = int(os.environ.get("GANTRY_DICOM_PORT", "11112"))
+BIND = os.environ.get("GANTRY_BIND", "127.0.0.1")
+# Whose engine the MLLP line is, for messages that name no sender we know; empty refuses them.
+MLLP_SENDER = os.environ.get("GANTRY_MLLP_SENDER", "")
 MLLP_PORT = int(os.environ.get("GANTRY_MLLP_PORT", "2575"))
 
 # Upward news between rooms: event kind -> dotted paths, called by `append` in the same transaction.
