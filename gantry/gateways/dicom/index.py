@@ -51,7 +51,7 @@ class Entry:
         self.item, self._zone = item, zone
         self._elements: Elements | None = None
         self._encoded: dict[tuple[Shape, bool], bytes] = {}
-        day = f"{item.start.astimezone(zone):%Y%m%d}"
+        day = f"{item.local_start(zone):%Y%m%d}"
         self.places = (
             ("day", day),
             ("patient", item.patient_id),

@@ -107,6 +107,8 @@ class WorklistItem:
     step_description: str = ""
     protocol_codes: tuple[Code, ...] = ()
     station_name: str = ""
+    zone_name: str = ""
+    """The scanner's own zone, where it is not the listener's."""
     location: str = ""
     premedication: str = ""
     contrast_agent: str = ""
@@ -118,6 +120,9 @@ class WorklistItem:
     def __post_init__(self) -> None:
         if self.start.tzinfo is None:
             raise ValueError("a scheduled step needs a timezone-aware start")
+
+    def local_start(self, zone: ZoneInfo) -> datetime:
+        return self.start.astimezone(ZoneInfo(self.zone_name) if self.zone_name else zone)
 
 
 NAMED = {
@@ -184,7 +189,7 @@ def named(item: WorklistItem, table: Mapping[int, tuple[str, str]]) -> dict[int,
 
 def elements_of(item: WorklistItem, zone: ZoneInfo) -> dict[int, Element]:
     """Everything held of the step, as its scanner's wall clock and the wire's attributes have it."""
-    start = item.start.astimezone(zone)
+    start = item.local_start(zone)
     fraction = f".{start.microsecond:06d}" if start.microsecond else ""
     step = named(item, STEP_NAMED)
     step[START_DATE] = Element("DA", (f"{start:%Y%m%d}",))
