@@ -183,7 +183,7 @@ def measure(request: HttpRequest, code: str) -> HttpResponse:
         {
             "period": period,
             "one": shown(request, found, period),
-            "units": _unfold(found, keys, verdicts),
+            "units": _unfold(request, found, keys, verdicts),
             "total": len(verdicts),
             "page": page,
             "more": len(verdicts) > page * 25,
@@ -191,13 +191,18 @@ def measure(request: HttpRequest, code: str) -> HttpResponse:
     )
 
 
-def _unfold(found: Measure, keys: Sequence[UUID], verdicts: dict[UUID, str]) -> list[Unfolded]:
+def _unfold(request: HttpRequest, found: Measure, keys: Sequence[UUID], verdicts: dict[UUID, str]) -> list[Unfolded]:
     events = services.events_behind(found, keys)
+    scope = request.acting.scope
     if found.unit is Unit.PROCEDURE:
-        names = {p.pk: (p.accession_number, p.referral_id) for p in RequestedProcedure.objects.filter(pk__in=keys)}
+        names = {
+            p.pk: (p.accession_number, p.referral_id)
+            for p in RequestedProcedure.objects.for_user(scope).filter(pk__in=keys)
+        }
     else:
         names = {
-            r.pk: (f"Referral of {say_date(r.received_at.date())}", r.pk) for r in Referral.objects.filter(pk__in=keys)
+            r.pk: (f"Referral of {say_date(r.received_at.date())}", r.pk)
+            for r in Referral.objects.for_user(scope).filter(pk__in=keys)
         }
     return [
         Unfolded(
