@@ -16,7 +16,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.urls")),
     path("people/", include("gantry.apps.accounts.urls")),
     path("ui/", include("gantry.apps.ui.urls")),
+    path("referrals/", include("gantry.apps.referrals.urls")),
     path("measures/", include("gantry.apps.quality.urls")),
+    path("booking/", include("gantry.apps.booking.urls")),
     path("", include("gantry.apps.desk.urls")),
 ]
 

@@ -100,7 +100,7 @@ def test_a_hold_has_scanner_room_and_activity(network):
     assert free_mbq()[0] == pytest.approx(20_000 - decayed, abs=0.01)
     assert held.hold_expires_at == NOW + timedelta(minutes=10)
     event = Event.objects.get(kind="slot_held")
-    assert event.data["room"] and event.about["procedure"] == str(procedure.pk)
+    assert event.data["claim"]["room"] and event.about["procedure"] == str(procedure.pk)
 
 
 def test_whoever_comes_second_gets_other_choices_and_nothing_is_half_taken(network):

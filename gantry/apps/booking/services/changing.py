@@ -71,9 +71,11 @@ def _move(appointment: Appointment, choice: Choice, *, cause: Cause, now: dateti
         cause=cause,
         subjects=both,
         data={
-            "allotment": appointment.allotment_id,
-            "activity_mbq": appointment.activity_mbq,
-            "claim_order": released,
+            "returned": {
+                "allotment": appointment.allotment_id,
+                "activity_mbq": appointment.activity_mbq,
+                "claim_order": released,
+            },
             "was_told": appointment.told_at is not None,
             "from": appointment.scan_at,
             "to": new.scan_at,
@@ -94,7 +96,7 @@ def _move(appointment: Appointment, choice: Choice, *, cause: Cause, now: dateti
         now=now,
         by=by,
         subjects={"replaces": appointment.pk},
-        data={**moments(new), **asdict(claim)},
+        data={**moments(new), "claim": asdict(claim)},
     )
     settle_offers(appointment.procedure, choice, "taken")
     point_to(
@@ -175,7 +177,7 @@ def fulfil(appointment: Appointment, *, now: datetime, by: Actor, happened_at: d
         now=now,
         by=by,
         happened_at=happened_at,
-        data={"claim_order": claiming.claim_order()},
+        data={"released": {"claim_order": claiming.claim_order()}},
     )
     return appointment
 

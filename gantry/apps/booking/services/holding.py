@@ -119,7 +119,11 @@ def _hold(
         source_key=source_key,
     )
     record(
-        EventKind.SLOT_HELD, appointment, now=now, by=by, data={**asdict(claim), "until": appointment.hold_expires_at}
+        EventKind.SLOT_HELD,
+        appointment,
+        now=now,
+        by=by,
+        data={"claim": asdict(claim), "until": appointment.hold_expires_at},
     )
     settle_offers(procedure, choice, "taken")
     return appointment
@@ -274,7 +278,7 @@ def give_back(
         by=by,
         happened_at=happened_at,
         cause=cause,
-        data={**returned, **(data or {})},
+        data={"returned": returned, **(data or {})},
         subjects=subjects,
     )
 
