@@ -1,0 +1,1 @@
+"""The pages of a referral: referring, following, deciding, uploading."""
