@@ -1,12 +1,15 @@
 """What is in the hot lab at a moment: each vial less what was taken from it, all decayed to then."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import Site
-from gantry.apps.radiopharmacy.models import Batch, Dose, TracerDelivery
+from gantry.apps.radiopharmacy.models import Batch, Dose, TracerDelivery, TracerOrder
+from gantry.domain.appointment import ACTIVE
 from gantry.domain.decay import Assay, Nuclide
-from gantry.domain.supply import Balance, BatchState, DoseState, left_mbq
+from gantry.domain.supply import Balance, BatchState, DoseState, OrderState, Wanted, left_mbq, needed_mbq
 from gantry.reference.protocols import product_of
 from gantry.reference.tracers import TRACERS
 
@@ -76,3 +79,78 @@ def balance(batch: Batch, *, at: datetime) -> Balance:
 
 def drawn_for(dose: Dose) -> Assay:
     return Assay(nuclide_of(dose.tracer), dose.drawn_mbq, dose.drawn_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What a site has and needs of a product at one moment, all in MBq decayed to it."""
+
+    at: datetime
+    left_mbq: float
+    """In accepted vials."""
+    coming_mbq: float
+    """Ordered and due by then, or here and not accepted yet."""
+    needed_mbq: float
+    """For the injections still to be given from then on."""
+
+    @property
+    def spare_mbq(self) -> float:
+        return self.left_mbq + self.coming_mbq - self.needed_mbq
+
+
+def by_hour(site: Site, product: str, *, hours: Sequence[datetime]) -> list[Hour]:
+    """Activity at each moment: in hand, coming and promised."""
+    nuclide = nuclide_of(product)
+    held = list(held_at(site, product, accepted_only=False))
+    first, last = hours[0], hours[-1]
+    expected = TracerOrder.objects.filter(
+        site=site,
+        tracer=product,
+        state__in=[OrderState.PLACED, OrderState.CONFIRMED],
+        run__due_at__gt=first - timedelta(hours=12),
+        run__due_at__lte=last,
+    ).select_related("run")
+    coming = [(o.run.due_at, Assay(nuclide, o.activity_mbq, o.run.reference_at)) for o in expected]
+    wanted = [w for code, w in promised(site, first=first - timedelta(hours=3), last=last) if code == product]
+    return [
+        Hour(
+            at,
+            sum(left_in(b, at) for b in held if b.state == BatchState.ACCEPTED and at < b.expires_at),
+            sum(left_in(b, at) for b in held if b.state != BatchState.ACCEPTED and at < b.expires_at)
+            + sum(assay.activity_at(at) for due_at, assay in coming if due_at <= at),
+            needed_mbq([w for w in wanted if w.injection_at >= at or at == first], nuclide, reference_at=at),
+        )
+        for at in hours
+    ]
+
+
+def promised(site: Site, *, first: datetime, last: datetime) -> list[tuple[str, Wanted]]:
+    """The injections that are booked and have neither been given nor been drawn for, by product."""
+    served = Dose.objects.filter(
+        appointment__isnull=False, state__in=[DoseState.ASSIGNED, DoseState.ADMINISTERED]
+    ).values("appointment")
+    rows = (
+        Appointment.objects.filter(
+            site=site, injection_at__range=(first, last), state__in=[state.value for state in ACTIVE]
+        )
+        .exclude(pk__in=served)
+        .select_related("allotment", "procedure")
+    )
+    return [
+        (
+            product_of(row.procedure.tracer),
+            Wanted(
+                Assay(nuclide_of(row.procedure.tracer), row.activity_mbq, row.allotment.reference_at).activity_at(
+                    row.injection_at
+                ),
+                row.injection_at,
+            ),
+        )
+        for row in rows
+    ]
+
+
+def hours_from(now: datetime, count: int = 7) -> list[datetime]:
+    """Now, then each full hour."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return [now, *(hour + timedelta(hours=n) for n in range(1, count))]

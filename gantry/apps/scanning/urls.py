@@ -1,0 +1,18 @@
+"""Addresses of the scan day and its images."""
+
+from django.urls import path
+
+from gantry.apps.scanning.views import board, inject, scanners, steps
+
+app_name = "scanning"
+urlpatterns = [
+    path("board/", board.choose, name="choose"),
+    path("board/<uuid:site>/", board.room, name="board"),
+    path("board/<uuid:site>/scanners/<uuid:key>/", scanners.scanner, name="scanner"),
+    path("board/visits/<uuid:key>/", board.visit, name="visit"),
+    path("board/visits/<uuid:key>/arrive/", steps.arrive, name="arrive"),
+    path("board/visits/<uuid:key>/steps/<slug:step>/", steps.step, name="step"),
+    path("board/visits/<uuid:key>/inject/<slug:step>/", inject.inject, name="inject"),
+    path("board/visits/<uuid:key>/leave/", steps.leave, name="leave"),
+    path("board/steps/<uuid:key>/correct/", steps.correct, name="correct"),
+]

@@ -1,0 +1,138 @@
+"""The deliberate match of one dose to one person: says why not, and records what happened either way."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from gantry.apps.accounts.access import requires
+from gantry.apps.audit.services import Stale
+from gantry.apps.radiopharmacy.models import Dose
+from gantry.apps.radiopharmacy.services import Impossible, NotDone
+from gantry.apps.radiopharmacy.services.stock import drawn_for
+from gantry.apps.scanning.forms import InjectForm, dose_choice
+from gantry.apps.scanning.models import Visit
+from gantry.apps.scanning.services import visits
+from gantry.apps.scanning.services.injecting import authorisation_of
+from gantry.apps.scanning.views.site import visit_for, zone_of
+from gantry.apps.ui.wording import say_mbq
+from gantry.domain.access import Verb
+from gantry.domain.scan import Act
+from gantry.domain.supply import DoseState
+from gantry.reference.protocols import product_of
+from gantry.reference.schemes import TOLERANCE_PERCENT
+
+
+def doses_for(visit: Visit, tracer: str) -> list[Dose]:
+    """Drawn at this site, the right product, for this person or for nobody yet; this person's own first."""
+    waiting = (
+        Dose.objects.filter(site=visit.site, state__in=[DoseState.PREPARED, DoseState.ASSIGNED])
+        .select_related("container", "batch", "appointment__referral")
+        .order_by("drawn_at")
+    )
+    mine = [d for d in waiting if product_of(d.tracer) == product_of(tracer)]
+    mine = [d for d in mine if d.appointment_id in (None, visit.appointment_id)]
+    return sorted(mine, key=lambda d: d.appointment_id is None)
+
+
+@requires(Verb.INJECT)
+def inject(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
+    visit = visit_for(request, key)
+    try:
+        node = visits.protocol_of(visit).step(step)
+    except KeyError:
+        raise Http404("step") from None
+    if node.act is not Act.INJECT:
+        raise Http404("step")
+    tracer, zone = node.tracer or visit.appointment.procedure.tracer, zone_of(visit.site)
+    found = doses_for(visit, tracer)
+    choices = [dose_choice(d, f"{say_mbq(drawn_for(d).activity_at(request.now))} now") for d in found]
+    form = InjectForm(
+        request.POST or None, doses=choices, refused="refused" in request.POST, now=request.now, zone=zone
+    )  # fmt: skip
+    outcome: visits.NotAuthorised | None = None
+    with timezone.override(zone):
+        if request.method == "POST" and form.is_valid():
+            dose = chosen(visit, form)
+            if dose is None:
+                form.add_error("barcode", "No dose of this site carries this barcode")
+            else:
+                outcome = attempt(request, visit, step, dose, form)
+                if outcome is None and not form.errors:
+                    return redirect("scanning:board", visit.site_id)
+        if request.method == "POST" and outcome is not None and "override_reason" not in form.fields:
+            form = InjectForm(request.POST, doses=choices, refused=True, now=request.now, zone=zone)
+            form.is_valid()
+        before = visits.why_not(visit, step, None, at=request.now)
+        authorisation = authorisation_of(visit.appointment, tracer)
+        return render(
+            request,
+            "scanning/inject.html",
+            {
+                "visit": visit,
+                "patient": visit.appointment.referral.patient,
+                "node": node,
+                "form": form,
+                "found": found,
+                "before": before.reasons,
+                "outcome": outcome,
+                "prescribed": authorisation.activity_mbq if authorisation else None,
+                "tolerance": TOLERANCE_PERCENT,
+                "already": visit.steps.filter(key=step, current=True).first(),
+            },
+            status=422 if form.errors or outcome else 200,
+        )
+
+
+def chosen(visit: Visit, form: InjectForm) -> Dose | None:
+    given = form.cleaned_data
+    here = Dose.objects.filter(site=visit.site).select_related("container", "batch", "appointment__referral")
+    if given["barcode"]:
+        return here.filter(container__barcode__iexact="".join(given["barcode"].split())).first()
+    return here.filter(pk=given["dose"]).first()
+
+
+def attempt(request: HttpRequest, visit: Visit, step: str, dose: Dose, form: InjectForm) -> visits.NotAuthorised | None:
+    """Recorded, or the reasons why not; what clashes with somebody else's entry is said on the form."""
+    given = form.cleaned_data
+    happened = request.POST.get("how") == "happened"
+    override = given.get("override_reason", "") if request.POST.get("how") == "override" else ""
+    if request.POST.get("how") == "override" and not override.strip():
+        form.add_error("override_reason", "Say why it has to go ahead now: your name stands beside it")
+        return visits.why_not(visit, step, dose, at=given["injected_at"], match=form.match())
+    try:
+        outcome = visits.inject(
+            visit,
+            step,
+            dose,
+            injected_at=given["injected_at"],
+            match=form.match(),
+            override_reason=override,
+            now=request.now,
+            by=request.acting.actor,
+            person=request.acting.person,
+            already_happened=happened,
+            body_site=given["body_site"],
+        )
+    except visits.AlreadyRecorded as earlier:
+        said = timezone.localtime(earlier.step.happened_at)
+        form.add_error(None, f"{earlier.step.by_name} recorded this injection at {said:%H:%M}")
+        return None
+    except (Impossible, NotDone) as impossible:
+        form.add_error(None, " ".join(impossible.reasons))
+        return None
+    except Stale:
+        form.add_error(None, "Somebody used this dose a moment ago: look at the board before you go on")
+        return None
+    if isinstance(outcome, visits.NotAuthorised):
+        return outcome
+    net = say_mbq(outcome.dose.net_mbq)
+    name = visit.appointment.referral.patient.name
+    messages.success(
+        request, f"{name}: {net} at {timezone.localtime(outcome.injected_at):%H:%M}. Measure the residual."
+    )
+    for reason in outcome.breach:
+        messages.warning(request, f"Recorded as a breach: {reason}.")
+    return None
