@@ -238,11 +238,19 @@ GANTRY_SUBSCRIBERS: dict[str, list[str]] = {
     "site_changed": [EXPECT],
     "patient_did_not_attend": [EXPECT],
     "patient_not_brought": [EXPECT],
+    **dict.fromkeys(
+        ["referral_withdrawn", "referral_rejected", "referral_redirected", "referral_closed"],
+        ["gantry.apps.booking.services.following.referral_ended"],
+    ),
     "breach_recorded": ["gantry.apps.quality.services.open_incident"],
+    "images_checked": ["gantry.apps.scanning.services.images.follow_check"],
 }
 
 # Which function sends the messages of each door. The rooms that queue them never import a gateway.
-GANTRY_DOORS: dict[str, str] = {}
+GANTRY_DOORS: dict[str, str] = {
+    "dicom.images": "gantry.gateways.dicom.outgoing.send",
+    "hl7.report": "gantry.gateways.hl7.outgoing.send",
+}
 
 LOGGING = {
     "version": 1,

@@ -254,7 +254,7 @@ def first_free(rooms: Iterable[str], taken: Collection[str]) -> list[str]:
 
 
 def fit_in_words(
-    *, on: date, today: date, needed_by: date | None, soonest: date, nearest: bool, km: float | None
+    *, on: date, needed_by: date | None, soonest: date, nearest: bool, km: float | None
 ) -> tuple[str, ...]:
     """Why this choice stands where it does: the clinical limit, then how soon, then how far."""
     said = []

@@ -13,6 +13,7 @@ from gantry.apps.booking import services as booking
 from gantry.apps.booking.calendar import network_calendar
 from gantry.apps.booking.models import Appointment, Reservation, SlotOffer
 from gantry.apps.estate.models import ActivityAllotment, Closure, EmployerLicence
+from gantry.apps.referrals import services as referrals
 from gantry.domain.appointment import CLEANING
 from gantry.domain.events import Cause, CauseCode, Initiator, system
 from gantry.domain.lifecycle import IllegalMove
@@ -373,3 +374,27 @@ def test_attempts_to_ring_are_kept_and_the_next_one_is_due(network):
     assert referral.contacts.get().outcome == "no_answer"
     assert referral.next_step == "Ring again: no answer"
     assert Event.objects.filter(kind="contact_attempted").count() == 1
+
+
+def test_a_withdrawn_referral_gives_its_slot_back_with_its_event_as_root(network):
+    appointment = make_booked_appointment(network)
+    referrals.withdraw(appointment.referral, reason="Scanned elsewhere", now=NOW, by=BY)
+    appointment.refresh_from_db()
+    ended = Event.objects.get(kind="appointment_cancelled")
+    assert appointment.state == "cancelled" and free_mbq() == [20_000.0] * 3
+    assert ended.root_event == Event.objects.get(kind="referral_withdrawn").pk
+    assert (ended.cause_code, ended.cause_initiator) == ("changed_plan", "referrer")
+
+
+def test_everything_here_leaves_a_history_without_fault(network):
+    first, second = make_booked_appointment(network), make_booked_appointment(network)
+    moved = booking.move(
+        first, other(first.procedure, first, from_day=at(2, 0).date()), cause=SUPPLIER_FAILED, now=NOW, by=BY
+    )
+    booking.cancel(moved, cause=SUPPLIER_FAILED, now=NOW, by=BY)
+    booking.arrive(second, now=at(1, 8), by=BY)
+    booking.fulfil(second, now=at(1, 10), by=BY)
+    third = hold_first(make_accepted(network).procedures.get())
+    assert booking.history_faults() == []
+    ActivityAllotment.objects.filter(pk=third.allotment_id).update(free_mbq=19_000)
+    assert len(booking.history_faults()) == 1

@@ -5,6 +5,7 @@ from gantry.apps.booking.services.holding import Gone, Refused, confirm, expire_
 from gantry.apps.booking.services.need import need_of, prescribed_mbq, shape_for
 from gantry.apps.booking.services.offering import Choice, Offer, decline, make_offers, offers_for
 from gantry.apps.booking.services.rechecking import recheck_authorisations
+from gantry.apps.booking.services.recorded import history_faults
 from gantry.apps.booking.services.telling import log_attempt, tell
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "decline",
     "expire_holds",
     "fulfil",
+    "history_faults",
     "hold",
     "let_go",
     "log_attempt",

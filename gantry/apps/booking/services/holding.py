@@ -188,7 +188,14 @@ def confirm(appointment: Appointment, *, now: datetime, by: Actor) -> Appointmen
             if reasons := why_not_covered_now(appointment.authorisation, site=appointment.site, on=on):
                 raise Refused(reasons)
             advance_to(appointment, AppointmentEvent.BOOK, hold_expires_at=None, held_by="")
-            record(EventKind.APPOINTMENT_BOOKED, appointment, now=now, by=by, data=moments(appointment))
+            confirmed = {"claim_order": claiming.claim_order()}
+            record(
+                EventKind.APPOINTMENT_BOOKED,
+                appointment,
+                now=now,
+                by=by,
+                data={**moments(appointment), "confirmed": confirmed},
+            )
             point_to(
                 appointment.referral,
                 said="Tell the patient their date",

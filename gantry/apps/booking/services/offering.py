@@ -84,7 +84,6 @@ def offers_for(
         away = km[each.site] if km else None
         parts = fit_in_words(
             on=arrival.astimezone(zone).date(),
-            today=now.astimezone(zone).date(),
             needed_by=need.needed_by,
             soonest=calendar.day(soonest),
             nearest=away is not None and nearest is not None and away <= nearest,
