@@ -41,10 +41,13 @@ def delivered(message: OutboxMessage, *, now: datetime, proof: str) -> bool:
 
 
 @transaction.atomic
-def failed(message: OutboxMessage, *, now: datetime, phase: str, reason: str) -> OutboxState:
-    """One try has failed at `phase`. Tried again later with back-off; after the last, a person owns it."""
+def failed(message: OutboxMessage, *, now: datetime, phase: str, reason: str, for_good: bool = False) -> OutboxState:
+    """One try has failed at `phase`. Tried again later with back-off; after the last, a person owns it.
+
+    `for_good`: the far end has judged the message and will say the same again.
+    """
     attempts = message.attempts + 1
-    again = next_try_at(attempts, now=now, spread=random.random())
+    again = None if for_good else next_try_at(attempts, now=now, spread=random.random())
     state = OutboxState.FAILED if again else OutboxState.GIVEN_UP
     changed = OutboxMessage.objects.filter(pk=message.pk, state__in=OPEN).update(
         state=state,
@@ -56,6 +59,12 @@ def failed(message: OutboxMessage, *, now: datetime, phase: str, reason: str) ->
     )
     Attempt.objects.create(message=message, at=now, phase=phase, ok=False, detail=reason)
     return state if changed else OutboxState(OutboxMessage.objects.get(pk=message.pk).state)
+
+
+@transaction.atomic
+def put_off(message: OutboxMessage, *, until: datetime) -> None:
+    """Give the claim back untried: something else has to go first."""
+    OutboxMessage.objects.filter(pk=message.pk, state__in=OPEN).update(due_at=until)
 
 
 @transaction.atomic
