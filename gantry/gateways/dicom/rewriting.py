@@ -1,5 +1,6 @@
 """Decides how a copy of an image tells the right person, and what it told before (PS3.3 C.12.1, Original Attributes)."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -46,10 +47,14 @@ def put_identity(ds: Dataset, identity: Identity, *, at: datetime, system: str) 
     changes = {k: v for k, v in identity.attributes().items() if str(ds.get(k) or "") != v}
     if not changes:
         return
+    if not fits(" ".join(changes.values()), ds):
+        # The whole data set is read in its old characters before it is written in the new ones.
+        ds.decode()
+        ds.SpecificCharacterSet = UNICODE
     before = Dataset()
     for keyword in changes:
         if keyword in ds:
-            before.add(ds[keyword])
+            before.add(deepcopy(ds[keyword]))
         else:
             setattr(before, keyword, "")
     original = Dataset()
@@ -58,10 +63,6 @@ def put_identity(ds: Dataset, identity: Identity, *, at: datetime, system: str) 
     original.ModifyingSystem = system
     original.SourceOfPreviousValues = ""
     original.ReasonForTheAttributeModification = "CORRECT"
-    if not fits(" ".join(changes.values()), ds):
-        # The whole data set is read in its old characters before it is written in the new ones.
-        ds.decode()
-        ds.SpecificCharacterSet = UNICODE
     for keyword, value in changes.items():
         setattr(ds, keyword, value)
     ds.OriginalAttributesSequence = [*(ds.get("OriginalAttributesSequence") or []), original]
