@@ -194,7 +194,8 @@ class ReferralForm(Form):
             *(
                 one
                 for one in findings(self.answers, on=self.on, context=self.context)
-                if not (one.code == "MDS-01" and one.field in {each.field for each in unreadable})
+                if one.field not in FILLED_IN
+                and not (one.code == "MDS-01" and one.field in {each.field for each in unreadable})
             ),
         ]
 
@@ -220,9 +221,10 @@ class ReferralForm(Form):
         return kept
 
     def show(self, found: Iterable[Finding]) -> None:
-        """Put findings beside their questions; a field that a hidden rule names is shown as a general one."""
+        """Put findings beside their questions, in the order of the page."""
         self.full_clean()
-        for one in found:
+        order = {name: place for place, name in enumerate(self.fields)}
+        for one in sorted(found, key=lambda each: order.get(self.place(each.field) or "", -1)):
             self.add_error(self.place(one.field), one.message)
 
     def place(self, name: str) -> str | None:

@@ -32,7 +32,6 @@ USUAL = {
     "planned_scan": "no",
     "tracer_requested": "FDG",
     "body_region": "skull_base_to_mid_thigh",
-    "weight_basis": "measured",
 }
 """The usual answers about the request itself. Nothing about safety is ever filled in."""
 
@@ -114,6 +113,10 @@ def drafts_of(person: Person) -> list[ReferralDraft]:
 
 def draft_of(key: UUID, person: Person) -> ReferralDraft | None:
     return ReferralDraft.objects.filter(pk=key, person=person).first()
+
+
+def is_of_another(key: UUID, person: Person) -> bool:
+    return ReferralDraft.objects.filter(pk=key).exclude(person=person).exists()
 
 
 def drop_draft(key: UUID, person: Person) -> None:

@@ -259,7 +259,8 @@ def authorise(
                 "licence": authorisation.licence_number,
                 "procedure_code": wanted.procedure_code,
                 "tracer": wanted.tracer,
-                "sites": authorisation.sites,
+                "sites": [site.ods_code for site in sites],
+                "activity_mbq": wanted.activity_mbq,
                 "valid_to": authorisation.valid_to,
             },
         )

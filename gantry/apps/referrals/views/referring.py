@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -62,7 +62,9 @@ def new(request: HttpRequest) -> HttpResponse:
     organisation = organisation_for(request, request.POST.get("referring_org_ods", ""))
     if drafts.network_of(organisation) is None:
         return render(request, "referrals/no_network.html", status=503)
-    key = key_of(request.POST.get("draft") or request.GET.get("draft")) or new_id()
+    key = key_of(request.POST.get("draft") or request.GET.get("draft"))
+    if key is None or drafts.is_of_another(key, person):
+        key = new_id()
     if request.method == "POST":
         return taken(request, organisation, key)
     draft = drafts.draft_of(key, person)
@@ -166,7 +168,10 @@ def check(request: HttpRequest) -> JsonResponse:
     key = key_of(request.POST.get("draft"))
     if key is None:
         return JsonResponse({"error": "The page has no draft"}, status=400)
-    drafts.save_draft(key, request.acting.person, form.raw(), now=request.now)
+    try:
+        drafts.save_draft(key, request.acting.person, form.raw(), now=request.now)
+    except PermissionError:
+        raise Http404(key) from None
     saved = timezone.localtime(request.now).strftime("%H:%M")
     return JsonResponse({"asked": sorted(form.asked), "left": form.required_left(), "saved": saved})
 
