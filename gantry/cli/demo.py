@@ -1,0 +1,205 @@
+"""Loads the demonstration: makes its network and people once, then lives its past weeks through the services."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from time import monotonic
+
+from django.db import connection
+from django.utils import timezone
+
+from gantry.apps.audit.models import InboxMessage
+from gantry.apps.booking.models import Appointment
+from gantry.apps.radiopharmacy.models import SupplyRun
+from gantry.apps.scanning.models import Visit
+from gantry.cli.demonstration.booking import Booking
+from gantry.cli.demonstration.clock import Clock
+from gantry.cli.demonstration.hot_lab import HotLab, Scanners
+from gantry.cli.demonstration.places import (
+    LONDON,
+    WEEKS,
+    make_organisations,
+    make_runs,
+    make_sessions,
+    runs_on,
+)
+from gantry.cli.demonstration.referring import Referring
+from gantry.cli.demonstration.scan_day import ScanDay
+from gantry.cli.demonstration.staff import hospitals, make_people, password, show_signins
+from gantry.cli.demonstration.stage import Stage, open_stage
+from gantry.domain.events import Cause
+from gantry.domain.network.people import Hospital
+from gantry.domain.network.script import Script, Story, script
+from gantry.reference.network import PRACTICE, SITES
+
+SEED, PATIENTS = 2266, 300
+OUTSIDE = Hospital("RH8", "Dr Elsewhere", "C7299999")
+LOCK = 71_030_266
+DOOR, LIVING, LIVED = "demonstration", "living", "lived"
+TICK_S = 5.0
+
+type Say = Callable[[str], None]
+
+__all__ = ["Loaded", "load", "password", "show_signins"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a run of the demonstration did; `acts` is nothing where it had been done already."""
+
+    acts: int
+    seconds: float
+
+
+def load(
+    now: datetime | None = None,
+    *,
+    seed: int = SEED,
+    patients: int = PATIENTS,
+    weeks: timedelta = WEEKS,
+    progress: Say = print,
+) -> Loaded:
+    """Once for a database. Interrupted, it goes on where it was, as of the moment at which it first began."""
+    began = monotonic()
+    with only_one() as mine:
+        if not mine:
+            progress("The demonstration is being filled already")
+            return Loaded(0, 0.0)
+        marker = marked(now or timezone.now(), seed, patients)
+        if marker.outcome == LIVED:
+            return Loaded(0, monotonic() - began)
+        make_organisations(marker.received_at)
+        make_people(marker.received_at)
+        progress("Demonstration people may sign in; their past weeks are being lived now")
+        make_sessions(marker.received_at)
+        make_runs(marker.received_at)
+        acts = live(marker.received_at, seed=seed, patients=patients, weeks=weeks, progress=progress)
+        InboxMessage.objects.filter(pk=marker.pk).update(outcome=LIVED)
+    seconds = monotonic() - began
+    progress(f"Demonstration ready: {acts:,} acts of {patients} people in {seconds:.0f} s")
+    return Loaded(acts, seconds)
+
+
+@contextmanager
+def only_one() -> Iterator[bool]:
+    """A lock of this session: a second loader leaves, and a killed one's lock goes with its connection.
+
+    Nothing is lost that cannot be lived again, so commits do not wait for the disk.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        mine = bool(cursor.fetchone()[0])
+        cursor.execute("SET synchronous_commit TO off")
+    try:
+        yield mine
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit TO DEFAULT")
+            if mine:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+
+def marked(now: datetime, seed: int, patients: int) -> InboxMessage:
+    """The script as a message that came in: its moment is the one that every run of it goes by."""
+    body = f"seed {seed}, {patients} patients".encode()
+    found = InboxMessage.objects.filter(door=DOOR).first()
+    if found is not None:
+        return found
+    return InboxMessage.objects.create(
+        door=DOOR,
+        sender="gantry",
+        key="script",
+        digest=hashlib.sha256(body).hexdigest(),
+        received_at=now,
+        body=body,
+        outcome=LIVING,
+    )
+
+
+def script_for(now: datetime, *, seed: int, patients: int, weeks: timedelta) -> Script:
+    local = now.astimezone(LONDON)
+    midnight = datetime.combine(local.date(), time(), tzinfo=LONDON)
+    minute = local.hour * 60 + local.minute
+    return script(
+        midnight - weeks,
+        seed=seed,
+        patients=patients,
+        days=weeks.days + 1,
+        hospitals=hospitals(),
+        outside=OUTSIDE,
+        practice=PRACTICE,
+        today_from_min=max(minute - 230, 30),
+        today_to_min=min(minute + 240, 22 * 60),
+        failed_batch_day=last_weekday_before(midnight, weeks),
+    )
+
+
+def last_weekday_before(midnight: datetime, weeks: timedelta) -> int:
+    back = 1
+    while (midnight - timedelta(days=back)).weekday() >= 5:
+        back += 1
+    return weeks.days - back
+
+
+def live(now: datetime, *, seed: int, patients: int, weeks: timedelta, progress: Say) -> int:
+    """Performs every act of the script that has happened by `now`."""
+    played = script_for(now, seed=seed, patients=patients, weeks=weeks)
+    clock = Clock(until=now)
+    stage = open_stage(played, clock, seed=seed, now=now)
+    day = Day(stage)
+    for story in played.stories:
+        Referring(stage, story, day.booking_for(story)).begin()
+    for rank, site in enumerate(stage.sites):
+        scanners = Scanners(stage, site, rank, day.displace)
+        runs = {(run.tracer, run.due_at): run for run in SupplyRun.objects.filter(site=site).select_related("site")}
+        for number in range(played.days):
+            scanners.begin(number)
+            on = (played.starts_at + timedelta(days=number)).date()
+            for due in runs_on(SITES[site.ods_code].value, on, now):
+                delivery = played.delivery(rank, number, due.number)
+                HotLab(stage, runs[due.tracer, due.due_at], delivery, due.number, day.displace).begin()
+    clock.run(Reporter(clock, played.starts_at, progress))
+    return clock.performed
+
+
+class Day:
+    """Joins the rooms of one run: who follows a booking, and who moves a person that something has displaced."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.bookings: dict[int, Booking] = {}
+
+    def booking_for(self, story: Story) -> Booking:
+        booking = Booking(self.stage, story, lambda appointment: self.expect(story, appointment))
+        self.bookings[story.person.number] = booking
+        return booking
+
+    def expect(self, story: Story, appointment: Appointment) -> None:
+        ScanDay(self.stage, story, appointment, lambda visit, at: self.scanned(story, visit, at)).begin()
+
+    def displace(self, appointment: Appointment, cause: Cause, now: datetime) -> None:
+        number = int(appointment.referral.source_key.rpartition(":")[2])
+        self.bookings[number].move(appointment, cause, now)
+
+    def scanned(self, story: Story, visit: Visit, now: datetime) -> None:
+        """Where reporting begins."""
+
+
+@dataclass(slots=True)
+class Reporter:
+    """Says how far the weeks have been lived, every few seconds."""
+
+    clock: Clock
+    starts_at: datetime
+    say: Say
+    said_at: float = 0.0
+
+    def __call__(self, moment: datetime) -> None:
+        self.said_at = self.said_at or monotonic()
+        if monotonic() - self.said_at < TICK_S:
+            return
+        self.said_at = monotonic()
+        share = (moment - self.starts_at) / (self.clock.until - self.starts_at)
+        self.say(f"  {share:4.0%}  {moment.astimezone(LONDON):%a %-d %b}  {self.clock.performed:,} acts")

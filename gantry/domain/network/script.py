@@ -1,0 +1,347 @@
+"""Decides who comes, what they meet and what the suppliers do: a seeded script of people and acts, told the time.
+
+It holds intentions and misfortunes only. Which slot somebody gets, whether they may be injected and what that does to
+others is for the services that perform it, or for the twin's arrays.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from random import Random
+
+from gantry.domain.events import CauseCode, Initiator
+from gantry.domain.network.people import Hospital, Kind, Person, answers, person
+from gantry.domain.network.streams import stream
+
+MINUTE = timedelta(minutes=1)
+GROWTH = 2.0
+"""How many more people are referred on the last day than on the first, as a multiple."""
+
+
+class Course(StrEnum):
+    """How far a referral is meant to go."""
+
+    SCANNED = "scanned"
+    PRIMARY_CARE = "primary_care"
+    """Refused at the door, and told where to go."""
+    OUTSIDE = "outside"
+    """Redirected: from a hospital that another network serves."""
+    REJECTED = "rejected"
+    SILENT_REFERRER = "silent_referrer"
+    """Something is missing, and nobody has answered yet."""
+    ON_HOLD = "on_hold"
+
+
+class Upset(StrEnum):
+    """What happens to a booking besides being kept."""
+
+    NONE = "none"
+    PATIENT_CANCELS = "patient_cancels"
+    PATIENT_MOVES = "patient_moves"
+    NOT_ATTENDED = "not_attended"
+    HYPERGLYCAEMIA = "hyperglycaemia"
+    """Found at the glucose check: turned away."""
+    ABANDONED = "abandoned"
+    """Injected, and the scan not finished."""
+
+
+CAUSE: Mapping[Upset, tuple[CauseCode, Initiator]] = {
+    Upset.PATIENT_CANCELS: (CauseCode.PATIENT_CANCELLED, Initiator.PATIENT),
+    Upset.PATIENT_MOVES: (CauseCode.PATIENT_CANCELLED, Initiator.PATIENT),
+    Upset.HYPERGLYCAEMIA: (CauseCode.HYPERGLYCAEMIA, Initiator.PROVIDER),
+    Upset.ABANDONED: (CauseCode.CLAUSTROPHOBIA, Initiator.PATIENT),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the person says on the telephone: not sooner than, at about what hour, how near home."""
+
+    in_days: int
+    minute_of_day: int
+    site_rank: float
+    """From 0 to 1 along the sites in order of how many people they serve."""
+    declines: int
+    """Offers refused before one is taken."""
+    calls: int
+    """Calls that nobody answered first."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnTheDay:
+    """Minutes that this visit differs from its plan, and what is measured."""
+
+    late_min: int
+    slack_min: tuple[int, ...]
+    """For each step in order: how much longer it took than planned."""
+    glucose_mmol_per_l: float
+    weight_change_kg: float
+    dose_ratio: float
+    """Drawn against prescribed."""
+    residual_share: float
+    typed: bool
+    """Matched by two typed checks rather than by scanning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Afterwards:
+    """Delays from the scan to the report, its reading and the act that it led to; None: not yet."""
+
+    reported: timedelta
+    preliminary: bool
+    read: timedelta | None
+    acted: timedelta | None
+    amended: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One person from the referral on. Delays are from the act before."""
+
+    person: Person
+    hospital: str
+    refers_at: datetime
+    answers: Mapping[str, object]
+    course: Course
+    answered: timedelta
+    """How long the referrer takes to answer what is missing."""
+    vetted: timedelta
+    booked: timedelta
+    told: timedelta
+    wishes: Wishes
+    upset: Upset
+    upset_before: timedelta
+    """How long before arrival a cancellation or a move is asked for."""
+    day: OnTheDay
+    after: Afterwards
+    missing: tuple[str, ...] = ()
+    """What the referrer forgot; `answers` lacks them and `forgotten` has them."""
+    forgotten: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a supplier brings for one run of a site's day."""
+
+    late_min: int
+    measured_ratio: float
+    fails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """A scanner out of use for part of one day."""
+
+    site_rank: int
+    day: int
+    """Counted from the first day of the script."""
+    from_min: int
+    for_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A whole run: the same seed and start give the same people and the same misfortunes."""
+
+    seed: int
+    run: int
+    starts_at: datetime
+    days: int
+    stories: tuple[Story, ...]
+    failed_batch_day: int
+    """On which day, counted from the first, the busiest site's first batch fails; the only one that does."""
+    breakdowns: tuple[Breakdown, ...]
+
+    def delivery(self, site_rank: int, day: int, run_of_day: int) -> Delivery:
+        """The busiest site is rank 0. Asked for as needed: a run that nobody ordered never comes."""
+        chance = stream(self.seed, self.run, f"delivery {site_rank} {day} {run_of_day}")
+        late = chance.choice((0, 0, 0, 2, 4, 6, 9)) if chance.random() < 0.94 else chance.randint(25, 55)
+        ratio = chance.gauss(1.0, 0.02)
+        fails = day == self.failed_batch_day and site_rank == 0 and run_of_day == 0
+        return Delivery(late, min(max(ratio, 0.94), 1.06), fails)
+
+
+def script(
+    starts_at: datetime,
+    *,
+    seed: int,
+    patients: int,
+    days: int,
+    hospitals: Sequence[Hospital],
+    outside: Hospital,
+    practice: str,
+    today_from_min: int = 8 * 60,
+    today_to_min: int = 17 * 60,
+    failed_batch_day: int | None = None,
+    run: int = 0,
+) -> Script:
+    """People referred over `days` local days from midnight at `starts_at`, and who of them is to be seen on the last.
+
+    `today_from_min` to `today_to_min` is when the people of the last day are wanted, so that they are at every stage.
+    """
+    arrivals = stream(seed, run, "arrivals")
+    on_the_last_day = min(max(patients // 8, 3), 26)
+    moments = sorted(referred_at(starts_at, days, arrivals) for _ in range(patients))
+    stories = []
+    for number, at in enumerate(moments):
+        chance = stream(seed, run, f"person {number}")
+        course = course_of(number, patients, chance)
+        kind = kind_of(number, patients, chance)
+        home = hospital_of(kind, hospitals, outside if course is Course.OUTSIDE else None, chance)
+        who = person(number, kind, at.date(), stream(seed, run, f"who {number}"))
+        given = answers(who, home, at=at, within_days=chance.choice((7, 10, 14, 14)), chance=chance)
+        if course is Course.PRIMARY_CARE:
+            given |= {"referring_org_ods": practice, "report_to": (practice,), "referrer_role": "gp"}
+            given |= {"pathway_issuer": practice} if "pathway_issuer" in given else {}
+        stories.append(told_of(who, home, at, given, course, chance, last=(days - (at - starts_at).days)))
+    stories = seen_on_the_last_day(stories, starts_at, days, on_the_last_day, today_from_min, today_to_min)
+    breakdown = Breakdown(1, max(days - 9, 0), 13 * 60, 150)
+    failed = max(days - 2, 0) if failed_batch_day is None else failed_batch_day
+    return Script(seed, run, starts_at, days, tuple(stories), failed, (breakdown,))
+
+
+def referred_at(starts_at: datetime, days: int, chance: Random) -> datetime:
+    """On a weekday, in working hours, more often lately."""
+    while True:
+        share = chance.random()
+        if chance.random() > (1 + GROWTH * share) / (1 + GROWTH):
+            continue
+        at = starts_at + timedelta(days=int(share * days), minutes=chance.randint(8 * 60, 17 * 60 + 30))
+        if at.weekday() < 5:
+            return at
+
+
+def course_of(number: int, patients: int, chance: Random) -> Course:
+    """Each rare course is there at least once, however few people there are."""
+    fixed = {
+        patients // 3: Course.PRIMARY_CARE,
+        patients // 2: Course.OUTSIDE,
+        patients - 2: Course.SILENT_REFERRER,
+        patients * 3 // 4: Course.ON_HOLD,
+    }
+    if number in fixed:
+        return fixed[number]
+    return chance.choices(list(Course), weights=(93, 1, 1, 2, 1.5, 1.5))[0]
+
+
+def kind_of(number: int, patients: int, chance: Random) -> Kind:
+    fixed = {patients // 4: Kind.CHILD, patients // 5: Kind.INSULIN, patients // 6: Kind.INPATIENT}
+    if number in fixed:
+        return fixed[number]
+    return chance.choices(list(Kind), weights=(88, 3, 5, 4))[0]
+
+
+def hospital_of(kind: Kind, hospitals: Sequence[Hospital], outside: Hospital | None, chance: Random) -> Hospital:
+    if outside is not None:
+        return outside
+    able = [one for one in hospitals if one.children_only == (kind is Kind.CHILD)]
+    return chance.choice(able or list(hospitals))
+
+
+FORGETTABLE = ("weight_kg", "clinical_question", "mdt_date", "lie_flat_30min")
+
+
+def told_of(
+    who: Person, home: Hospital, at: datetime, given: dict[str, object], course: Course, chance: Random, *, last: int
+) -> Story:
+    """The delays and the misfortunes of one person. `last` is how many days of the script are left."""
+    forgets = course is Course.SILENT_REFERRER or (course is Course.SCANNED and chance.random() < 0.12)
+    missing = (chance.choice(FORGETTABLE),) if forgets else ()
+    forgotten = {name: given.pop(name) for name in missing}
+    upset = chance.choices(list(Upset), weights=(86, 3, 4, 2, 2, 1))[0]
+    slow = chance.random() < 0.05
+    reported = timedelta(hours=chance.uniform(18, 70) if not slow else chance.uniform(130, 200))
+    read = timedelta(hours=chance.uniform(1, 30)) if chance.random() < 0.93 else None
+    return Story(
+        person=who,
+        hospital=home.ods,
+        refers_at=at,
+        answers=given,
+        course=course,
+        answered=timedelta(hours=chance.uniform(3, 50)),
+        vetted=timedelta(hours=chance.uniform(30, 90) if slow else chance.uniform(1, 26)),
+        booked=timedelta(hours=chance.uniform(1, 24)),
+        told=timedelta(minutes=chance.choice((0, 1, 2, 90, 600))),
+        wishes=Wishes(
+            in_days=chance.choice((1, 2, 2, 3, 3, 4, 5, 7)),
+            minute_of_day=chance.randint(8 * 60, 16 * 60 + 30),
+            site_rank=chance.random(),
+            declines=chance.choices((0, 1, 2), weights=(80, 15, 5))[0],
+            calls=chance.choices((0, 1, 2), weights=(70, 22, 8))[0],
+        ),
+        upset=upset if course is Course.SCANNED else Upset.NONE,
+        upset_before=timedelta(hours=chance.choice((3, 20, 26, 44, 70))),
+        day=on_the_day(who, upset, chance),
+        after=Afterwards(
+            reported=reported,
+            preliminary=chance.random() < 0.1,
+            read=read,
+            acted=timedelta(hours=chance.uniform(2, 72)) if chance.random() < 0.85 else None,
+            amended=timedelta(hours=chance.uniform(20, 60)) if chance.random() < 0.03 else None,
+        ),
+        missing=missing,
+        forgotten=forgotten,
+    )
+
+
+def on_the_day(who: Person, upset: Upset, chance: Random) -> OnTheDay:
+    late = chance.choices((-6, 0, 4, 12, 25), weights=(25, 45, 18, 9, 3))[0]
+    usual = chance.gauss(7.6 if who.kind is Kind.INSULIN else 5.6, 0.8)
+    return OnTheDay(
+        late_min=late,
+        slack_min=tuple(chance.choice((-1, 0, 0, 0, 1, 2)) for _ in range(12)),
+        glucose_mmol_per_l=round(14.6 if upset is Upset.HYPERGLYCAEMIA else min(max(usual, 3.9), 10.6), 1),
+        weight_change_kg=round(chance.gauss(-0.3, 0.9), 1),
+        dose_ratio=chance.uniform(0.97, 1.04),
+        residual_share=chance.uniform(0.005, 0.025),
+        typed=chance.random() < 0.08,
+    )
+
+
+def seen_on_the_last_day(
+    stories: list[Story], starts_at: datetime, days: int, count: int, from_min: int, to_min: int
+) -> list[Story]:
+    """So many people of the week before ask for the last day, at moments spread over it: the board has every stage."""
+    midnight = starts_at + timedelta(days=days - 1)
+    plain = [
+        index
+        for index, story in enumerate(stories)
+        if story.course is Course.SCANNED
+        and story.person.kind is not Kind.CHILD
+        and story.person.illness.tracer == "FDG"
+        and timedelta(days=2) <= midnight - story.refers_at <= timedelta(days=12)
+    ]
+    chosen = spread(plain, count)
+    for place, index in enumerate(chosen):
+        story = stories[index]
+        share = (place * 7 % len(chosen)) / len(chosen)
+        wishes = Wishes(
+            in_days=(midnight.date() - story.refers_at.date()).days,
+            minute_of_day=int(from_min + (to_min - from_min) * share),
+            site_rank=place / len(chosen) * 0.999,
+            declines=0,
+            calls=story.wishes.calls,
+        )
+        stories[index] = with_wishes(story, wishes)
+    return stories
+
+
+def spread(rows: Sequence[int], count: int) -> list[int]:
+    if len(rows) <= count:
+        return list(rows)
+    return [rows[index * len(rows) // count] for index in range(count)]
+
+
+def with_wishes(story: Story, wishes: Wishes) -> Story:
+    return replace(
+        story,
+        wishes=wishes,
+        vetted=timedelta(hours=2),
+        booked=timedelta(hours=2),
+        told=timedelta(minutes=2),
+        upset=Upset.NONE,
+        missing=(),
+        forgotten={},
+        answers={**story.answers, **story.forgotten},
+    )
