@@ -19,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("referrals/", include("gantry.apps.referrals.urls")),
     path("measures/", include("gantry.apps.quality.urls")),
     path("booking/", include("gantry.apps.booking.urls")),
+    path("tracer/", include("gantry.apps.radiopharmacy.urls")),
+    path("", include("gantry.apps.scanning.urls")),
     path("", include("gantry.apps.desk.urls")),
 ]
 

@@ -4,3 +4,9 @@ from django.apps import AppConfig
 class Scanning(AppConfig):
     name = "gantry.apps.scanning"
     label = "scanning"
+
+    def ready(self) -> None:
+        from gantry.apps.ui import navigation
+
+        roles = {"radiographer", "session_lead", "radiopharmacist", "physicist", "practitioner", "booking_coordinator"}
+        navigation.register("Board", "scanning:choose", roles=roles | {"manager"}, order=30)

@@ -231,6 +231,12 @@ def lose(
     return record(batch, kind, at=happened_at, now=now, by=by, cause=cause, data=data)
 
 
+def loss_of(batch: Batch) -> Event | None:
+    """The root event of a batch that was lost."""
+    kinds = (EventKind.BATCH_FAILED, EventKind.BATCH_REJECTED, EventKind.BATCH_RECALLED)
+    return Event.objects.filter(subjects__contains=[batch.pk], kind__in=kinds).order_by("-pk").first()
+
+
 @transaction.atomic
 def spend_batch(batch: Batch, *, activity_mbq: float | None = None, at: datetime, now: datetime, by: Actor) -> Batch:
     """Nothing more is drawn; what is left, as measured or else as computed, goes to waste."""

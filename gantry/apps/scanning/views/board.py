@@ -91,7 +91,9 @@ def visit(request: HttpRequest, key: UUID) -> HttpResponse:
                     }
                     for step in protocol.steps
                 ],
-                "doses": Dose.objects.filter(appointment=row.appointment_id).select_related("container", "batch"),
+                "doses": Dose.objects.for_user(request.acting.scope)
+                .filter(appointment=row.appointment_id)
+                .select_related("container", "batch"),
                 "unused": unused_doses(row) if row.state == "left" else [],
                 "authorisation": authorisation_of(row.appointment, row.appointment.procedure.tracer),
                 "events": timeline(row.pk, where=lambda site: ""),

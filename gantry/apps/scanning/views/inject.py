@@ -18,17 +18,18 @@ from gantry.apps.scanning.services import visits
 from gantry.apps.scanning.services.injecting import authorisation_of
 from gantry.apps.scanning.views.site import visit_for, zone_of
 from gantry.apps.ui.wording import say_mbq
-from gantry.domain.access import Verb
+from gantry.domain.access import Scope, Verb
 from gantry.domain.scan import Act
 from gantry.domain.supply import DoseState
 from gantry.reference.protocols import product_of
 from gantry.reference.schemes import TOLERANCE_PERCENT
 
 
-def doses_for(visit: Visit, tracer: str) -> list[Dose]:
+def doses_for(visit: Visit, tracer: str, scope: Scope) -> list[Dose]:
     """Drawn at this site, the right product, for this person or for nobody yet; this person's own first."""
     waiting = (
-        Dose.objects.filter(site=visit.site, state__in=[DoseState.PREPARED, DoseState.ASSIGNED])
+        Dose.objects.for_user(scope)
+        .filter(site=visit.site, state__in=[DoseState.PREPARED, DoseState.ASSIGNED])
         .select_related("container", "batch", "appointment__referral")
         .order_by("drawn_at")
     )
@@ -47,7 +48,7 @@ def inject(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     if node.act is not Act.INJECT:
         raise Http404("step")
     tracer, zone = node.tracer or visit.appointment.procedure.tracer, zone_of(visit.site)
-    found = doses_for(visit, tracer)
+    found = doses_for(visit, tracer, request.acting.scope)
     choices = [dose_choice(d, f"{say_mbq(drawn_for(d).activity_at(request.now))} now") for d in found]
     form = InjectForm(
         request.POST or None, doses=choices, refused="refused" in request.POST, now=request.now, zone=zone
@@ -55,7 +56,7 @@ def inject(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     outcome: visits.NotAuthorised | None = None
     with timezone.override(zone):
         if request.method == "POST" and form.is_valid():
-            dose = chosen(visit, form)
+            dose = chosen(visit, form, request.acting.scope)
             if dose is None:
                 form.add_error("barcode", "No dose of this site carries this barcode")
             else:
@@ -86,9 +87,10 @@ def inject(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
         )
 
 
-def chosen(visit: Visit, form: InjectForm) -> Dose | None:
+def chosen(visit: Visit, form: InjectForm, scope: Scope) -> Dose | None:
     given = form.cleaned_data
-    here = Dose.objects.filter(site=visit.site).select_related("container", "batch", "appointment__referral")
+    here = Dose.objects.for_user(scope).filter(site=visit.site)
+    here = here.select_related("container", "batch", "appointment__referral")
     if given["barcode"]:
         return here.filter(container__barcode__iexact="".join(given["barcode"].split())).first()
     return here.filter(pk=given["dose"]).first()

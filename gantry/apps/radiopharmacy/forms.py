@@ -1,0 +1,181 @@
+"""Forms of the hot lab: a bench book that does the arithmetic and shows it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+
+from gantry.apps.radiopharmacy.services.batches import LOSSES, DeliveryFacts
+from gantry.apps.ui.fields import Input, MomentField, NumberField
+from gantry.apps.ui.forms import Form, Section
+from gantry.domain.events import Cause, CauseCode, Initiator
+from gantry.reference.causes import said
+
+WASTED = (
+    "did_not_attend",
+    "patient_cancelled",
+    "unwell",
+    "hyperglycaemia",
+    "no_access",
+    "list_overrun",
+    "scanner_failed",
+    "batch_late",
+    "dose_out_of_tolerance",
+    "booked_in_error",
+)
+BY_PATIENT = frozenset({CauseCode.DID_NOT_ATTEND, CauseCode.PATIENT_CANCELLED})
+
+
+def activity(label: str, **more: Any) -> NumberField:
+    more.setdefault("min_value", 0)
+    return NumberField(label=label, unit="MBq", width="5", max_digits=9, decimal_places=2, **more)
+
+
+def instrument(names: Iterable[str] = ()) -> forms.CharField:
+    return forms.CharField(label="Instrument", max_length=60, widget=Input(width="20", autocomplete="off"))
+
+
+class OrderForm(Form):
+    activity_mbq = activity("Activity at the reference time", min_value=1)
+    patients = forms.IntegerField(label="Patients", min_value=0, max_value=200, widget=Input(width="3"))
+    layout = (Section("Order", ("activity_mbq:6", "patients:6")),)
+
+
+class ConfirmForm(Form):
+    supplier_reference = forms.CharField(label="Supplier's reference", max_length=60, widget=Input(width="20"))
+
+
+class ReceiveForm(Form):
+    """Papers on one side, calibrator on the other."""
+
+    number = forms.CharField(label="Batch number", max_length=60, widget=Input(width="20", autocomplete="off"))
+    stated_mbq = activity("Stated activity", min_value=1)
+    reference_at = MomentField(label="At the reference time", past=False)
+    expires_at = MomentField(label="Expires", past=False)
+    volume_ml = NumberField(label="Volume", unit="mL", required=False, max_digits=6, decimal_places=2, min_value=0)
+    packages = forms.IntegerField(label="Packages", min_value=1, max_value=20, initial=1, widget=Input(width="2"))
+    transport_index = NumberField(
+        label="Transport index", width="3", required=False, max_digits=4, decimal_places=1, min_value=0
+    )
+    label = forms.ChoiceField(
+        label="Label",
+        required=False,
+        choices=[("", "Not read"), ("I-WHITE", "I-White"), ("II-YELLOW", "II-Yellow"), ("III-YELLOW", "III-Yellow")],
+    )
+    received_at = MomentField(label="Received", initial="now")
+    measured_mbq = activity("Measured activity")
+    measured_at = MomentField(label="Measured", initial="now")
+    instrument = instrument()
+    barcode = forms.CharField(
+        label="Vial barcode", required=False, max_length=40, widget=Input(width="20", autocomplete="off")
+    )
+    layout = (
+        Section(
+            "The supplier's papers",
+            ("number:4", "stated_mbq:4", "reference_at:4"),
+            ("expires_at:4", "volume_ml:4", "packages:4"),
+            ("transport_index:4", "label:4", "received_at:4"),
+        ),
+        Section("Our measurement", ("measured_mbq:4", "measured_at:4", "instrument:4"), ("barcode:4",)),
+    )
+
+    def facts(self) -> DeliveryFacts:
+        given = self.cleaned_data
+        index, volume = given["transport_index"], given["volume_ml"]
+        return DeliveryFacts(
+            number=given["number"],
+            stated_mbq=float(given["stated_mbq"]),
+            reference_at=given["reference_at"],
+            expires_at=given["expires_at"],
+            measured_mbq=float(given["measured_mbq"]),
+            measured_at=given["measured_at"],
+            instrument=given["instrument"],
+            received_at=given["received_at"],
+            volume_ml=None if volume is None else float(volume),
+            packages=given["packages"],
+            transport_index=None if index is None else float(index),
+            label=given["label"],
+            barcode=given["barcode"],
+        )
+
+
+class ReleaseForm(Form):
+    released_by = forms.CharField(label="Qualified person on the certificate", max_length=120)
+    released_at = MomentField(label="Released", initial="now")
+    certificate = forms.CharField(label="Certificate number", required=False, max_length=60)
+
+
+class AcceptForm(Form):
+    despite = forms.CharField(label="Reason to accept it all the same", required=False, max_length=400)
+    marks_optional = False
+
+    def __init__(self, *args: Any, within: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if within:
+            del self.fields["despite"]
+
+
+class LossForm(Form):
+    """Why a batch or an order is lost: the root of every move that follows."""
+
+    cause = forms.ChoiceField(label="What went wrong?")
+    note = forms.CharField(label="Note", required=False, max_length=400)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        on = self.now.date()
+        self.fields["cause"].choices = [("", "Choose"), *((code.value, said(code, on)) for code in LOSSES)]
+
+    def given_cause(self) -> Cause:
+        code = CauseCode(self.cleaned_data["cause"])
+        ours = code is CauseCode.HOT_LAB_FAILED
+        return Cause(code, Initiator.PROVIDER if ours else Initiator.SUPPLIER, note=self.cleaned_data["note"].strip())
+
+
+class DrawForm(Form):
+    """For whom, how much by the calibrator, when. The barcode is made if the syringe has none."""
+
+    appointment = forms.ChoiceField(label="For", required=False)
+    activity_mbq = activity("Measured in the syringe", min_value=1)
+    at = MomentField(label="Measured", initial="now")
+    volume_ml = NumberField(label="Volume", unit="mL", required=False, max_digits=5, decimal_places=2, min_value=0)
+    instrument = instrument()
+    barcode = forms.CharField(
+        label="Syringe barcode", required=False, max_length=40, widget=Input(width="20", autocomplete="off")
+    )
+    already_happened = forms.BooleanField(label="It has been drawn all the same: record it", required=False)
+    layout = (Section("Dose", "appointment", ("activity_mbq:4", "at:4", "volume_ml:4"), ("instrument:4", "barcode:4")),)
+
+    def __init__(self, *args: Any, people: Iterable[tuple[str, str]], refused: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["appointment"].choices = [("", "Nobody yet"), *people]
+        if not refused:
+            del self.fields["already_happened"]
+
+
+class ResidualForm(Form):
+    activity_mbq = activity("Left in the syringe")
+    at = MomentField(label="Measured", initial="now")
+    instrument = instrument()
+    layout = (Section("Residual", ("activity_mbq:4", "at:4", "instrument:4")),)
+
+
+class WasteForm(Form):
+    cause = forms.ChoiceField(label="Why was it not given?")
+    at = MomentField(label="When", initial="now")
+    note = forms.CharField(label="Note", required=False, max_length=400)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        on = self.now.date()
+        self.fields["cause"].choices = [("", "Choose"), *((code, said(CauseCode(code), on)) for code in WASTED)]
+
+    def given_cause(self) -> Cause:
+        code = CauseCode(self.cleaned_data["cause"])
+        by = Initiator.PATIENT if code in BY_PATIENT else Initiator.PROVIDER
+        return Cause(code, by, note=self.cleaned_data["note"].strip())
+
+
+class SpendForm(Form):
+    activity_mbq = activity("Left in the vial, measured", required=False)
+    at = MomentField(label="When", initial="now")

@@ -1,0 +1,159 @@
+"""Receiving, the two releases, and where every MBq of a batch went."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+
+from gantry.apps.accounts.access import requires
+from gantry.apps.audit.services import Stale
+from gantry.apps.audit.timeline import timeline
+from gantry.apps.booking.models import Appointment
+from gantry.apps.radiopharmacy import services
+from gantry.apps.radiopharmacy.forms import AcceptForm, LossForm, ReceiveForm, ReleaseForm, SpendForm
+from gantry.apps.radiopharmacy.models import Batch, TracerOrder
+from gantry.apps.radiopharmacy.services.batches import difference_of, loss_of
+from gantry.apps.radiopharmacy.services.stock import delivery_of
+from gantry.apps.radiopharmacy.views.sites import zone_of
+from gantry.apps.radiopharmacy.views.today import SEES
+from gantry.domain.access import Verb
+from gantry.domain.lifecycle import IllegalMove, allowed
+from gantry.domain.supply import BATCH, BatchState
+from gantry.reference.hot_lab import DELIVERY_TOLERANCE_PERCENT, USABLE_FOR
+from gantry.reference.tracers import TRACERS
+
+
+@requires(Verb.RECEIVE_TRACER)
+def receive(request: HttpRequest, order: UUID) -> HttpResponse:
+    row = get_object_or_404(
+        TracerOrder.objects.for_user(request.acting.scope).select_related("run__supplier", "site"), pk=order
+    )
+    zone = zone_of(row.site)
+    initial = {
+        "stated_mbq": round(row.activity_mbq, 2),
+        "reference_at": row.run.reference_at,
+        "expires_at": row.run.reference_at + USABLE_FOR.value,
+    }
+    form = ReceiveForm(request.POST or None, initial=initial, now=request.now, zone=zone)
+    with timezone.override(zone):
+        if request.method == "POST" and form.is_valid():
+            try:
+                batch = services.receive_delivery(row, form.facts(), now=request.now, by=request.acting.actor)
+                messages.success(request, f"Batch {batch.number} is in quarantine until it is released and accepted.")
+                return redirect("tracer:batch", batch.pk)
+            except services.NotDone as refused:
+                for reason in refused.reasons:
+                    form.add_error(None, reason)
+            except (Stale, IllegalMove):
+                form.add_error(None, f"This order is {TracerOrder.objects.get(pk=row.pk).state} already")
+        return render(
+            request,
+            "tracer/receive.html",
+            {"order": row, "tracer": TRACERS[row.tracer].value, "form": form},
+            status=422 if form.errors else 200,
+        )
+
+
+@requires(*SEES)
+def batch(request: HttpRequest, key: UUID) -> HttpResponse:
+    row = get_object_or_404(
+        Batch.objects.for_user(request.acting.scope)
+        .select_related("site", "supplier", "order__run")
+        .prefetch_related("deliveries", "doses__container", "doses__appointment__referral__patient", "waste"),
+        pk=key,
+    )
+    zone, what = zone_of(row.site), request.POST.get("what", "")
+    delivery = delivery_of(row)
+    difference = difference_of(delivery) if delivery else None
+    within = difference is None or difference.within
+
+    def sent(name: str):
+        return request.POST if what == name else None
+
+    told = {"now": request.now, "zone": zone}
+    forms = {
+        "release": ReleaseForm(sent("release"), prefix="release", **told),
+        "accept": AcceptForm(sent("accept"), prefix="accept", within=within, **told),
+        "lose": LossForm(sent("lose"), prefix="lose", **told),
+        "spend": SpendForm(sent("spend"), prefix="spend", **told),
+    }
+    form = forms.get(what)
+    with timezone.override(zone):
+        if request.method == "POST" and form is not None and form.is_valid():
+            act(request, row, what, form)
+            if not form.errors:
+                return redirect("tracer:batch", row.pk)
+        lost = loss_of(row)
+        displaced = Appointment.objects.for_user(request.acting.scope).filter(
+            pk__in=lost.data.get("displaced", []) if lost else []
+        )
+        return render(
+            request,
+            "tracer/batch.html",
+            {
+                "batch": row,
+                "tracer": TRACERS[row.tracer].value,
+                "delivery": delivery,
+                "difference": difference,
+                "tolerance": DELIVERY_TOLERANCE_PERCENT,
+                "left": services.left_in(row, request.now),
+                "balance": services.balance(row, at=request.now),
+                "verbs": {event.value for event in allowed(BATCH, BatchState(row.state))},
+                "forms": forms,
+                "lost": lost,
+                "displaced": displaced.select_related("referral__patient", "site").order_by("injection_at"),
+                "events": timeline(row.pk),
+                "may_accept": request.acting.may(Verb.ACCEPT_BATCH),
+                "may_receive": request.acting.may(Verb.RECEIVE_TRACER),
+                "may_draw": request.acting.may(Verb.DRAW),
+            },
+            status=422 if form is not None and form.errors else 200,
+        )
+
+
+NEEDS = {
+    "release": Verb.RECEIVE_TRACER,
+    "accept": Verb.ACCEPT_BATCH,
+    "lose": Verb.ACCEPT_BATCH,
+    "spend": Verb.DRAW,
+}
+
+
+def act(request: HttpRequest, row: Batch, what: str, form) -> None:
+    """One of the verbs that the batch's state allows; a refusal is put on its form."""
+    if not request.acting.may(NEEDS[what]):
+        raise PermissionDenied(f"You may not {what} a batch")
+    now, by, given = request.now, request.acting.actor, form.cleaned_data
+    try:
+        if what == "release":
+            services.release_batch(
+                row,
+                released_by=given["released_by"],
+                released_at=given["released_at"],
+                certificate=given["certificate"],
+                now=now,
+                by=by,
+            )
+            messages.success(request, "The supplier's release is recorded. Somebody now accepts it for use here.")
+        elif what == "accept":
+            services.accept_batch(row, now=now, by=by, despite=given.get("despite", ""))
+            messages.success(request, f"Batch {row.number} may be used.")
+        elif what == "lose":
+            refusing = row.state in (BatchState.RECEIVED, BatchState.SUPPLIER_RELEASED) and "reject" in request.POST
+            verb = services.reject_batch if refusing else services.fail_batch
+            event = verb(row, cause=form.given_cause(), now=now, by=by)
+            messages.warning(request, f"Not to be used. Appointments without activity: {len(event.data['displaced'])}.")
+        else:
+            left = given["activity_mbq"]
+            services.spend_batch(
+                row, activity_mbq=None if left is None else float(left), at=given["at"], now=now, by=by
+            )  # fmt: skip
+            messages.success(request, "Spent: what was left is in the waste.")
+    except services.NotDone as refused:
+        for reason in refused.reasons:
+            form.add_error(None, reason)
+    except (Stale, IllegalMove):
+        form.add_error(None, "Somebody was there first: look at what happened below")

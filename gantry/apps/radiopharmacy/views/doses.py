@@ -1,0 +1,215 @@
+"""A dose on the bench: drawn, labelled, its residual measured, wasted with a cause."""
+
+from datetime import datetime, time, timedelta
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+
+from gantry.apps.accounts.access import requires
+from gantry.apps.audit.services import Stale
+from gantry.apps.audit.timeline import timeline
+from gantry.apps.booking.models import Appointment
+from gantry.apps.radiopharmacy import services
+from gantry.apps.radiopharmacy.barcodes import code_128
+from gantry.apps.radiopharmacy.forms import DrawForm, ResidualForm, WasteForm
+from gantry.apps.radiopharmacy.models import Batch, Dose
+from gantry.apps.radiopharmacy.services.doses import residual_of
+from gantry.apps.radiopharmacy.services.stock import as_received, drawn_for
+from gantry.apps.radiopharmacy.views.sites import zone_of
+from gantry.apps.radiopharmacy.views.today import SEES
+from gantry.domain.access import Scope, Verb
+from gantry.domain.appointment import ACTIVE
+from gantry.domain.decay import Assay, why_not_plausible
+from gantry.domain.lifecycle import IllegalMove
+from gantry.domain.supply import DoseState, volume_ml
+from gantry.reference.protocols import product_of
+from gantry.reference.tracers import TRACERS
+
+
+def waiting_for(batch: Batch, now: datetime, scope: Scope) -> list[Appointment]:
+    """Today's people for this product who have no dose yet, in the order of their injections."""
+    zone = zone_of(batch.site)
+    start = datetime.combine(now.astimezone(zone).date(), time(), tzinfo=zone)
+    served = (
+        Dose.objects.for_user(scope)
+        .filter(appointment__isnull=False, state__in=[DoseState.ASSIGNED, DoseState.ADMINISTERED])
+        .values("appointment")
+    )
+    rows = Appointment.objects.for_user(scope).filter(
+        site=batch.site,
+        injection_at__range=(start, start + timedelta(days=1)),
+        state__in=[state.value for state in ACTIVE],
+    )
+    rows = rows.exclude(pk__in=served).select_related("referral__patient", "procedure", "authorisation")
+    return [row for row in rows.order_by("injection_at") if product_of(row.procedure.tracer) == batch.tracer]
+
+
+@requires(Verb.DRAW)
+def draw(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Draws a dose, for somebody or for nobody yet; the volume to draw is worked out for each person."""
+    row = get_object_or_404(
+        Batch.objects.for_user(request.acting.scope)
+        .select_related("site")
+        .prefetch_related("deliveries", "doses", "waste"),
+        pk=key,
+    )
+    zone, refused = zone_of(row.site), request.POST.get("refused") == "1"
+    people = waiting_for(row, request.now, request.acting.scope)
+    with timezone.override(zone):
+        plan = [plan_for(row, person, request.now) for person in people]
+        choices = [(str(p["appointment"].pk), p["words"]) for p in plan]
+        initial = {"appointment": request.GET.get("for", ""), "instrument": request.session.get("instrument", "")}
+        form = DrawForm(
+            request.POST or None, initial=initial, people=choices, refused=refused, now=request.now, zone=zone
+        )  # fmt: skip
+        reasons: list[str] = []
+        if request.method == "POST" and form.is_valid():
+            try:
+                return drawn(request, row, form)
+            except services.NotDone as why:
+                reasons = why.reasons
+        if reasons and not refused:
+            form = DrawForm(request.POST, people=choices, refused=True, now=request.now, zone=zone)
+        return render(
+            request,
+            "tracer/draw.html",
+            {
+                "batch": row,
+                "tracer": TRACERS[row.tracer].value,
+                "left": services.left_in(row, request.now),
+                "plan": plan,
+                "form": form,
+                "reasons": reasons,
+            },
+            status=422 if form.errors or reasons else 200,
+        )
+
+
+def plan_for(batch: Batch, appointment: Appointment, now: datetime) -> dict[str, object]:
+    """What to draw now so that the prescribed activity is there at the planned injection."""
+    prescribed = appointment.authorisation.activity_mbq
+    at = max(now, appointment.injection_at)
+    want = Assay(services.nuclide_of(batch.tracer), prescribed, at).activity_at(now) if prescribed else None
+    volume = volume_ml(want, as_received(batch), batch.volume_ml, now) if want and batch.volume_ml else None
+    name, clock = appointment.referral.patient.name, timezone.localtime(appointment.injection_at)
+    return {
+        "appointment": appointment,
+        "patient": appointment.referral.patient,
+        "prescribed": prescribed,
+        "now_mbq": want,
+        "volume_ml": volume,
+        "words": f"{clock:%H:%M} {name}" + (f", {want:.0f} MBq now" if want else ""),
+    }
+
+
+def drawn(request: HttpRequest, batch: Batch, form: DrawForm) -> HttpResponse:
+    """Raises NotDone."""
+    given, now, by = form.cleaned_data, request.now, request.acting.actor
+    happened, volume = bool(given.get("already_happened")), given["volume_ml"]
+    dose = services.draw(
+        batch,
+        activity_mbq=float(given["activity_mbq"]),
+        at=given["at"],
+        instrument=given["instrument"],
+        volume_ml=None if volume is None else float(volume),
+        barcode=given["barcode"],
+        now=now,
+        by=by,
+        already_happened=happened,
+    )
+    request.session["instrument"] = given["instrument"]
+    if given["appointment"]:
+        person = get_object_or_404(Appointment.objects.for_user(request.acting.scope), pk=given["appointment"])
+        services.assign(dose, person, now=now, by=by, already_happened=happened)
+    messages.success(request, f"Dose {dose.container.barcode} is drawn. Print its label.")
+    return redirect("tracer:dose", dose.pk)
+
+
+@requires(*SEES)
+def dose(request: HttpRequest, key: UUID) -> HttpResponse:
+    row = get_object_or_404(
+        Dose.objects.for_user(request.acting.scope).select_related(
+            "container", "batch", "site", "appointment__referral__patient"
+        ),
+        pk=key,
+    )
+    zone, what = zone_of(row.site), request.POST.get("what", "")
+    initial = {"instrument": request.session.get("instrument", "")}
+    told = {"now": request.now, "zone": zone}
+    residual = ResidualForm(request.POST if what == "residual" else None, prefix="left", initial=initial, **told)
+    wasting = WasteForm(request.POST if what == "waste" else None, prefix="waste", **told)
+    form = {"residual": residual, "waste": wasting}.get(what)
+    with timezone.override(zone):
+        may = request.acting.may(Verb.DRAW)
+        if request.method == "POST" and may and form is not None and form.is_valid():
+            settle(request, row, what, form)
+            if not form.errors:
+                return redirect("tracer:dose", row.pk)
+        before = drawn_for(row)
+        return render(
+            request,
+            "tracer/dose.html",
+            {
+                "dose": row,
+                "tracer": TRACERS[row.tracer].value,
+                "now_mbq": before.activity_at(request.now),
+                "doubts": why_not_plausible(before, residual_of(row), row.injected_at) if row.injected_at else [],
+                "residual": residual,
+                "wasting": wasting,
+                "events": timeline(row.pk),
+                "may_draw": may,
+            },
+            status=422 if form is not None and form.errors else 200,
+        )
+
+
+def settle(request: HttpRequest, row: Dose, what: str, form) -> None:
+    given, now, by = form.cleaned_data, request.now, request.acting.actor
+    try:
+        if what == "residual":
+            services.assay_residual(
+                row,
+                activity_mbq=float(given["activity_mbq"]),
+                at=given["at"],
+                instrument=given["instrument"],
+                now=now,
+                by=by,
+            )
+            request.session["instrument"] = given["instrument"]
+            messages.success(
+                request, f"Net given: {row.net_mbq:.1f} MBq at {timezone.localtime(row.injected_at):%H:%M}."
+            )
+        else:
+            services.waste(row, cause=form.given_cause(), at=given["at"], now=now, by=by)
+            messages.success(request, "Wasted, with its cause.")
+    except services.NotDone as refused:
+        for reason in refused.reasons:
+            form.add_error(None, reason)
+    except (Stale, IllegalMove):
+        form.add_error(None, "Somebody was there first: look at what happened below")
+
+
+@requires(*SEES)
+def label(request: HttpRequest, key: UUID) -> HttpResponse:
+    row = get_object_or_404(
+        Dose.objects.for_user(request.acting.scope).select_related(
+            "container", "batch", "site", "appointment__referral__patient"
+        ),
+        pk=key,
+    )
+    patient = row.appointment.referral.patient if row.appointment else None
+    with timezone.override(zone_of(row.site)):
+        return render(
+            request,
+            "tracer/label.html",
+            {
+                "dose": row,
+                "patient": patient,
+                "tracer": TRACERS[row.tracer].value,
+                "barcode": code_128(row.container.barcode),
+                "back": f"/tracer/doses/{row.pk}/",
+            },
+        )
