@@ -19,7 +19,8 @@ from typing import Any
 
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import N_EVENT_REPORT
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_STORE, N_EVENT_REPORT
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AddressInformation, AssociationServer, AssociationSocket, RequestHandler
@@ -229,6 +230,55 @@ def encode_p_data(primitive: P_DATA) -> bytes:
     return struct.pack(">BxL", P_DATA_TF, len(body)) + body
 
 
+RESPONSES: dict[type[Any], int] = {C_STORE: 0x8001, C_FIND: 0x8020, C_ECHO: 0x8030}
+"""Command Field of the answers that are written out here (PS3.7 annex E)."""
+
+
+class PromptMessages(DIMSEServiceProvider):
+    """The message service, with the commonest answer, plain success, written without pydicom."""
+
+    def send_msg(self, primitive: Any, context_id: int) -> None:
+        field = RESPONSES.get(type(primitive))
+        answer = primitive.MessageIDBeingRespondedTo
+        if field is None or answer is None or primitive.Status != 0 or getattr(primitive, "Identifier", None):
+            super().send_msg(primitive, context_id)
+            return
+        value = P_DATA()
+        command = command_set(
+            str(primitive.AffectedSOPClassUID or ""),
+            field,
+            answer,
+            has_data_set=False,
+            status=0,
+            instance_uid=str(getattr(primitive, "AffectedSOPInstanceUID", None) or ""),
+        )
+        value.presentation_data_value_list.append((context_id, b"\x03" + command))
+        self.dul.send_pdu(value)
+
+
+def command_set(
+    class_uid: str, field: int, answer: int, *, has_data_set: bool, status: int, instance_uid: str = ""
+) -> bytes:
+    """A response's command set, implicit little endian in order of element (PS3.7 6.3.1 and annex E)."""
+
+    def us(element: int, value: int) -> bytes:
+        return struct.pack("<HHLH", 0, element, 2, value)
+
+    def ui(element: int, value: str) -> bytes:
+        encoded = value.encode() + b"\0" * (len(value) % 2)
+        return struct.pack("<HHL", 0, element, len(encoded)) + encoded
+
+    group = (
+        (ui(0x0002, class_uid) if class_uid else b"")
+        + us(0x0100, field)
+        + us(0x0120, answer)
+        + us(0x0800, 0x0001 if has_data_set else 0x0101)
+        + us(0x0900, status)
+        + (ui(0x1000, instance_uid) if instance_uid else b"")
+    )
+    return struct.pack("<HHLL", 0, 0, 4, len(group)) + group
+
+
 class PromptAssociation(Association):
     """An accepted association whose service thread sleeps until a message, a release or an abort comes."""
 
@@ -242,6 +292,7 @@ class PromptAssociation(Association):
         self._report_status: int | None = None
         self.dul = PromptReactor(self)
         self.dul.to_user_queue = WakingQueue(self._woken)
+        self.dimse = PromptMessages(self)
         self.dimse.msg_queue = WakingQueue(self._woken)
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
 

@@ -8,10 +8,13 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
@@ -19,8 +22,8 @@ from gantry.gateways.dicom.commitment import STORAGE_COMMITMENT, Commitment, on_
 from gantry.gateways.dicom.index import WorklistIndex
 from gantry.gateways.dicom.matching import Unmatchable
 from gantry.gateways.dicom.performed_step import PerformedSteps, read_begun, read_reported
-from gantry.gateways.dicom.query import to_query
-from gantry.gateways.dicom.reactor import PromptServer
+from gantry.gateways.dicom.query import WorklistQuery, to_query
+from gantry.gateways.dicom.reactor import PromptServer, command_set
 from gantry.gateways.dicom.status import Refusal, Status, success
 from gantry.gateways.dicom.storage import (
     IMPLEMENTATION_CLASS_UID,
@@ -139,16 +142,21 @@ def caller(event: Any) -> str:
 
 
 def on_echo(event: Any, doors: Doors) -> int:
-    if doors.verified is not None:
-        doors.verified(caller(event))
+    """Success only while `verified` raises nothing: pynetdicom would answer a handler that fails with success."""
+    try:
+        if doors.verified is not None:
+            doors.verified(caller(event))
+    except Exception:
+        log.exception("verification failed", extra={"calling_ae": caller(event)})
+        return int(Status.UNABLE_TO_PROCESS)
     return int(Status.SUCCESS)
 
 
 def on_find(event: Any, worklist: WorklistIndex) -> Iterator[tuple[Any, Dataset | None]]:
     """Sends the pending answers itself, already encoded, in few writes; pynetdicom sends the last one."""
     try:
-        query = to_query(event.identifier)
-        answer = worklist.find(query, explicit=event.context.transfer_syntax == ExplicitVRLittleEndian)
+        explicit = event.context.transfer_syntax == ExplicitVRLittleEndian
+        answer = worklist.find(read_query(event.request.Identifier.getvalue(), explicit), explicit=explicit)
     except Unmatchable as fault:
         yield Refusal(Status.DOES_NOT_MATCH_CLASS, str(fault), (fault.tag,)).to_dataset(), None
         return
@@ -157,7 +165,7 @@ def on_find(event: Any, worklist: WorklistIndex) -> Iterator[tuple[Any, Dataset 
         yield Refusal(Status.UNABLE_TO_PROCESS, "The worklist could not be read").to_dataset(), None
         return
     status = Status.PENDING if answer.all_keys_supported else Status.PENDING_KEYS_UNSUPPORTED
-    command = pending_command(str(event.request.AffectedSOPClassUID), event.request.MessageID, status)
+    command = command_set(WORKLIST_FIND, 0x8020, event.request.MessageID, has_data_set=True, status=status)
     size = event.assoc.requestor.maximum_length or LARGEST_PDU_BYTES
     for at in range(0, len(answer.data_sets), ANSWERS_PER_WRITE):
         if event.is_cancelled:
@@ -172,22 +180,10 @@ def on_find(event: Any, worklist: WorklistIndex) -> Iterator[tuple[Any, Dataset 
         event.assoc.dul.socket.send(b"".join(parts))
 
 
-def pending_command(sop_class_uid: str, message_id: int, status: Status) -> bytes:
-    """The command set of a C-FIND-RSP that carries a data set (PS3.7 9.3.2.2)."""
-
-    def us(element: int, value: int) -> bytes:
-        return struct.pack("<HHLH", 0, element, 2, value)
-
-    uid = sop_class_uid.encode() + b"\0" * (len(sop_class_uid) % 2)
-    group = (
-        struct.pack("<HHL", 0, 0x0002, len(uid))
-        + uid
-        + us(0x0100, 0x8020)
-        + us(0x0120, message_id)
-        + us(0x0800, 0x0001)
-        + us(0x0900, status)
-    )
-    return struct.pack("<HHLL", 0, 0, 4, len(group)) + group
+@lru_cache(maxsize=256)
+def read_query(identifier: bytes, explicit: bool) -> WorklistQuery:
+    """A scanner asks the same each time, byte for byte."""
+    return to_query(read_dataset(BytesIO(identifier), is_implicit_VR=not explicit, is_little_endian=True))
 
 
 def data_pdus(context_id: int, data: bytes, command: bool, largest: int) -> Iterator[bytes]:

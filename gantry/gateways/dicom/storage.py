@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
@@ -120,6 +121,18 @@ WANTED: list[BaseTag | int] = [
     )
 ]  # fmt: skip
 
+TAGS = {
+    keyword: Tag(keyword)
+    for keyword in (
+        "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "StudyDate", "StudyTime",
+        "StudyDescription", "SeriesDate", "SeriesTime", "SeriesDescription", "SeriesNumber", "InstanceNumber",
+        "AccessionNumber", "Modality", "Manufacturer", "StationName", "PatientName", "PatientID", "IssuerOfPatientID",
+        "PatientBirthDate", "PatientSex",
+    )
+}  # fmt: skip
+ESCAPE = b"\x1b"
+"""Begins a change of character set inside a text (PS3.5 6.1.2.5), which is ASCII to look at."""
+
 AFTER_HEADER = 0x00540400
 """Nothing we read lies beyond group 0054, so pixels and overlays are never parsed."""
 
@@ -135,7 +148,7 @@ def store(sent: Sent, into: Store) -> Kept | Refusal:
     target = into.root / read.path
     new = not target.exists()
     try:
-        write_whole(target, meta(sent), sent.data_set, sync=into.sync)
+        write_whole(target, meta(sent), sent.data_set, sync=into.sync, fresh=new)
     except OSError as fault:
         log.exception("image not written", extra={"sop_instance_uid": read.sop_instance_uid})
         return Refusal(Status.OUT_OF_RESOURCES, f"Cannot write: {fault.strerror}")
@@ -178,7 +191,7 @@ def described(ds: Dataset, sent: Sent, digest: str, zone: ZoneInfo) -> StoredIns
     if uids["SOPClassUID"] != sent.sop_class_uid:
         return Refusal(Status.DOES_NOT_MATCH_CLASS, "SOPClassUID differs from the request", (0x00080016,))
     request = next(iter(ds.get("RequestAttributesSequence") or [Dataset()]))
-    name = ds.get("PatientName")
+    name = ds.get_item(TAGS["PatientName"]) if TAGS["PatientName"] in ds else None
     others = [shown(other, "PatientID") for other in ds.get("OtherPatientIDsSequence") or []]
     identifiers = [each.replace(" ", "") for each in (shown(ds, "PatientID"), *others)]
     return StoredInstance(
@@ -191,8 +204,8 @@ def described(ds: Dataset, sent: Sent, digest: str, zone: ZoneInfo) -> StoredIns
         size_bytes=sent.data_set.nbytes,
         sha256=digest,
         calling_ae_title=sent.calling_ae_title,
+        patient_name_raw=name.value.strip(b" \0") if name is not None and isinstance(name.value, bytes) else b"",
         patient_name=shown(ds, "PatientName"),
-        patient_name_raw=getattr(name, "original_string", None) or b"",
         patient_id=shown(ds, "PatientID"),
         patient_id_issuer=shown(ds, "IssuerOfPatientID"),
         nhs_number=next((each for each in identifiers if valid_nhs_number(each)), ""),
@@ -225,9 +238,21 @@ UIDS = {
 
 
 def shown(ds: Dataset, keyword: str) -> str:
-    value = ds.get(keyword)
+    """The value as text. Plain ASCII is taken as it stands; only other text needs the data set's character set."""
+    tag = TAGS.get(keyword) or Tag(keyword)
+    raw = ds.get_item(tag) if tag in ds else None
+    if (
+        isinstance(raw, RawDataElement)
+        and isinstance(raw.value, bytes)
+        and raw.value.isascii()
+        and ESCAPE not in raw.value
+    ):
+        text = raw.value.decode("ascii")
+    else:
+        value = ds.get(keyword)
+        text = "" if value is None else str(value)
     # PostgreSQL's text takes no NUL, and some senders pad with it.
-    return "" if value is None else str(value).replace("\0", "").strip()[:TEXT_LIMIT]
+    return text.replace("\0", "").strip()[:TEXT_LIMIT]
 
 
 def path_for(study_uid: str, sop_instance_uid: str, digest: str) -> str:
@@ -258,19 +283,22 @@ def meta(sent: Sent) -> bytes:
     return b"\0" * 128 + b"DICM" + length + group
 
 
-def write_whole(target: Path, head: bytes, body: memoryview, *, sync: bool) -> None:
-    """All or nothing: a temporary file beside the target, made durable, then renamed."""
+def write_whole(target: Path, head: bytes, body: memoryview, *, sync: bool, fresh: bool) -> None:
+    """All or nothing: a temporary file beside the target, renamed, and durable before we return.
+
+    A fresh name is synced after the rename, so that one commit of the file system's journal covers both; until its row
+    is written nobody looks there. A name that is in use gets its new bytes only once they are durable.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f".{secrets.token_hex(8)}.part"
     try:
         with open(temporary, "xb", buffering=0) as file:
-            os.writev(file.fileno(), [head])
-            written = 0
-            while written < body.nbytes:
-                written += file.write(body[written:])
-            if sync:
+            write_all(file.fileno(), head, body)
+            if sync and not fresh:
                 os.fsync(file.fileno())
-        temporary.replace(target)
+            temporary.replace(target)
+            if sync and fresh:
+                os.fsync(file.fileno())
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -280,6 +308,12 @@ def write_whole(target: Path, head: bytes, body: memoryview, *, sync: bool) -> N
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def write_all(file: int, head: bytes, body: memoryview) -> None:
+    for part in (memoryview(head), body):
+        while part.nbytes:
+            part = part[os.write(file, part) :]
 
 
 def unindexed(root: Path, is_indexed: Callable[[str], bool], *, before: float) -> list[Path]:
