@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from threading import Barrier, Thread
 
 import pytest
+from django.db import connection
 
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale
@@ -13,6 +15,7 @@ from gantry.apps.referrals import services
 from gantry.apps.referrals.models import Finding, Referral, ReferralQuestion
 from gantry.domain.events import system
 from gantry.domain.lifecycle import IllegalMove
+from gantry.domain.referral import Finding as Fault
 from tests.apps.factories import (
     NOW,
     actor,
@@ -186,7 +189,28 @@ def test_two_findings_of_one_fault_are_one():
     assert [one.code for one in door.findings if one.field == "weight_kg"] == ["MDS-02"]
 
 
-def unreadable(field: str):
-    from gantry.domain.referral import Finding as Fault
+@pytest.mark.django_db(transaction=True)
+def test_one_order_by_two_doors_in_one_moment_is_one_referral():
+    made = make_network()
+    answers = complete_answers(made, number=7400)
+    gate, found = Barrier(4), []
 
+    def send(door: str) -> None:
+        try:
+            gate.wait(timeout=10)
+            given = submission(made, answers, door=door, key=f"{door}:race", placer_order_number="RACE")
+            found.append(services.receive(given, now=NOW, by=BY))
+        finally:
+            connection.close()
+
+    threads = [Thread(target=send, args=[door]) for door in ("hl7", "fhir", "csv", "hl7")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len({one.referral.pk for one in found}) == 1 == Referral.objects.count()
+    assert sorted(one.repeated for one in found) == [False, True, True, True]
+
+
+def unreadable(field: str) -> Fault:
     return Fault("MDS-02", field, "Weight: give a number")

@@ -20,7 +20,7 @@ from gantry.apps.referrals.services.moving import (
     withdraw,
 )
 from gantry.apps.referrals.services.next_steps import point_to
-from gantry.apps.referrals.services.questions import Answered, answer, ask
+from gantry.apps.referrals.services.questions import Answered, answer, ask, open_items, open_questions
 from gantry.apps.referrals.services.submission import Found, Received, Refused, Submission
 from gantry.apps.referrals.services.vetting import NotVetted, Vetted, Vetting, Wanted, redirect, reject, vet
 
@@ -41,6 +41,8 @@ __all__ = [
     "close",
     "context_for",
     "lapse_due",
+    "open_items",
+    "open_questions",
     "organisation_of",
     "point_to",
     "put_on_hold",

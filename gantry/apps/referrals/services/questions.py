@@ -95,8 +95,17 @@ def answer(
     return Answered(row, tuple(open_gaps))
 
 
-def open_questions(row: Referral) -> bool:
-    return ReferralQuestion.objects.filter(referral=row, answered_at=None).exists()
+def open_questions(row: Referral) -> list[ReferralQuestion]:
+    open_ones = ReferralQuestion.objects.filter(referral=row, answered_at=None)
+    return list(open_ones.select_related("asked_by").order_by("asked_at", "pk"))
+
+
+def open_items(row: Referral) -> list[str]:
+    """The items of the data set that open questions and findings are about."""
+    names = [name for question in open_questions(row) for name in question.fields]
+    gaps = FindingRow.objects.filter(referral=row, resolved_at=None).exclude(severity=Severity.WARN.value)
+    names += list(gaps.order_by("pk").values_list("field", flat=True))
+    return list(dict.fromkeys(name.partition("-")[0] for name in names))
 
 
 def rewrite(

@@ -10,13 +10,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from gantry.apps.accounts.access import requires
-from gantry.apps.accounts.models import PractitionerLicence
 from gantry.apps.audit.services import Stale
 from gantry.apps.referrals import services
 from gantry.apps.referrals.forms import QUICK, AcceptForm, AskForm, RedirectForm, RejectForm
 from gantry.apps.referrals.models import Referral
 from gantry.apps.referrals.services.proposing import MatchingRow, Proposal, matching_rows, propose
-from gantry.apps.referrals.views.following import PRIORITY, Person, one, overtaken, search, shown
+from gantry.apps.referrals.views.following import PRIORITY, Person, one, overtaken, said_answers, search, shown
 from gantry.apps.ui.listing import Column, Filter, Listing, Search
 from gantry.domain.access import Verb
 from gantry.domain.lifecycle import IllegalMove
@@ -257,7 +256,7 @@ def page(
         window=window,
         left=days_left_in_words(left) if left is not None else "",
         sites=[(site, reasons[site.pk]) for site in sites],
-        licences=list(PractitionerLicence.objects.filter(person=person).order_by("-valid_to")),
+        licences=list(person.licences.order_by("-valid_to")),
         quick=QUICK,
         can_vet=referral.state == ReferralState.TO_VET,
         question=case.text("clinical_question"),
@@ -268,8 +267,6 @@ def page(
 
 def in_one_look(case: Case) -> list[tuple[str, Any]]:
     """What every vetter looks for first."""
-    from gantry.apps.referrals.views.following import said_answers
-
     wanted = {
         "Purpose", "Tumour site (ICD-10 or SNOMED CT)", "Histology", "Stage", "Region", "Treatment so far",
         "Surgery or biopsy in the last six weeks", "Weight, kg", "Diabetes", "Pregnant", "Allergies",

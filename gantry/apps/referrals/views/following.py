@@ -14,7 +14,6 @@ from django.views.decorators.http import require_POST
 from markupsafe import Markup
 
 from gantry.apps.accounts.access import requires
-from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale
 from gantry.apps.audit.timeline import timeline
 from gantry.apps.estate.models import Site
@@ -27,15 +26,15 @@ from gantry.apps.referrals.forms import (
     WithdrawForm,
     label_of,
 )
-from gantry.apps.referrals.models import Finding, Referral, ReferralQuestion
+from gantry.apps.referrals.models import Referral
+from gantry.apps.referrals.services.stages import read_stages
 from gantry.apps.ui.listing import Column, Filter, Listing, Search
 from gantry.apps.ui.parts import Card, Link, NextStep, Tag
 from gantry.apps.ui.wording import say_nhs_number
 from gantry.domain.access import Role, Verb
-from gantry.domain.events import EventKind
 from gantry.domain.identifiers import clean_nhs_number
 from gantry.domain.lifecycle import IllegalMove, allowed
-from gantry.domain.referral import REFERRAL, Kind, ReferralEvent, ReferralState, Severity, choices_of
+from gantry.domain.referral import OPEN_STATES, REFERRAL, Kind, ReferralEvent, ReferralState, choices_of
 from gantry.domain.referral.data_set import ITEMS
 
 STATE_TAG = {
@@ -51,27 +50,6 @@ STATE_TAG = {
     ReferralState.REDIRECTED: ("Passed on", "held"),
     ReferralState.WITHDRAWN: ("Withdrawn", "off"),
 }
-STAGE = {
-    EventKind.OFFER_MADE: ("Times offered", "info"),
-    EventKind.APPOINTMENT_BOOKED: ("Booked", "info"),
-    EventKind.PATIENT_TOLD: ("Booked, patient told", "info"),
-    EventKind.APPOINTMENT_MOVED: ("Moved", "soon"),
-    EventKind.APPOINTMENT_CANCELLED: ("Cancelled: needs a new date", "late"),
-    EventKind.PATIENT_DID_NOT_ATTEND: ("Did not attend", "late"),
-    EventKind.PATIENT_ARRIVED: ("At the scanner", "info"),
-    EventKind.DOSE_INJECTED: ("Being scanned", "info"),
-    EventKind.PATIENT_TURNED_AWAY: ("Not scanned: needs a new date", "late"),
-    EventKind.PATIENT_LEFT: ("Scanned", "info"),
-    EventKind.IMAGES_PROVED: ("Scanned, images delivered", "info"),
-    EventKind.REPORT_VERIFIED: ("Reported", "good"),
-    EventKind.REPORT_DELIVERED: ("Report delivered", "good"),
-    EventKind.REPORT_READ: ("Report read", "good"),
-    EventKind.REPORT_ACTED_ON: ("Done", "good"),
-    EventKind.REPORT_AMENDED: ("Report corrected", "soon"),
-    EventKind.REPORT_WITHDRAWN: ("Report withdrawn", "late"),
-}
-"""Booked, scanned and reported are not states of a referral: they are read from what happened."""
-
 PRIORITY = {1: "Routine", 2: "Urgent", 3: "Two-week-wait type"}
 LOOKING = (Verb.SEE_REFERRALS,)
 
@@ -95,21 +73,6 @@ class Where:
 
     def __html__(self) -> str:
         return self.tag().__html__()
-
-
-def read_stages(referrals: Iterable[Referral]) -> None:
-    """The latest telling act of each, in one query."""
-    by_id = {one.pk: one for one in referrals}
-    if not by_id:
-        return
-    events = (
-        Event.objects.filter(subjects__overlap=list(by_id), kind__in=[kind.value for kind in STAGE])
-        .order_by("happened_at", "recorded_at", "pk")
-        .values_list("kind", "subjects")
-    )
-    for kind, subjects in events:
-        for key in by_id.keys() & set(subjects):
-            by_id[key].stage = STAGE[EventKind(kind)]
 
 
 class Next:
@@ -155,6 +118,7 @@ def search(rows: QuerySet, text: str) -> QuerySet:
 
 def stage_filter(rows: QuerySet, value: str) -> QuerySet:
     groups = {
+        "open": list(OPEN_STATES),
         "answer": [ReferralState.AWAITING_REFERRER],
         "deciding": [ReferralState.RECEIVED, ReferralState.TO_VET],
         "accepted": [ReferralState.ACCEPTED, ReferralState.ON_HOLD],
@@ -165,6 +129,7 @@ def stage_filter(rows: QuerySet, value: str) -> QuerySet:
 
 
 STAGES = (
+    ("open", "Still open"),
     ("answer", "Needs an answer"),
     ("deciding", "Being decided"),
     ("accepted", "Accepted"),
@@ -192,7 +157,7 @@ def list_for(request: HttpRequest) -> Listing:
         href=lambda row: reverse("referrals:detail", args=[row.pk]),
         filters=(
             Filter("who", "Whose", lambda rows, value: rows.filter(referrer=value), [(me, "Mine")], default=mine),
-            Filter("stage", "Where it is", stage_filter, STAGES),
+            Filter("stage", "Where it is", stage_filter, STAGES, default="open"),
             Search("q", "Name, NHS number or order number", search),
         ),
         default_sort="due",
@@ -218,6 +183,7 @@ def cards(request: HttpRequest, rows: QuerySet) -> list[Card]:
     """What stands behind each number is one click away."""
     if request.acting.roles == {Role.REFERRER}:
         rows = rows.filter(referrer=request.acting.person)
+    rows = rows.filter(state__in=[state.value for state in OPEN_STATES])
     counts = {row["state"]: row["n"] for row in rows.order_by().values("state").annotate(n=Count("pk"))}
     late = rows.filter(due_at__lt=request.now).count()
     breaching = rows.filter(
@@ -382,22 +348,13 @@ def booking_links(referral: Referral) -> list[Link]:
         return []
 
 
-def asked_names(referral: Referral) -> list[str]:
-    """The items that open questions and findings are about."""
-    questions = ReferralQuestion.objects.filter(referral=referral, answered_at=None)
-    names = [name for question in questions for name in question.fields]
-    gaps = Finding.objects.filter(referral=referral, resolved_at=None).exclude(severity=Severity.WARN.value)
-    names += list(gaps.values_list("field", flat=True))
-    return list(dict.fromkeys(name.partition("-")[0] for name in names))
-
-
 @requires(Verb.ANSWER)
 def answer(request: HttpRequest, key: UUID) -> HttpResponse:
     """Only what is open, filled with what was sent, and words beside it."""
     referral = one(request, key)
     on = timezone.localdate(request.now)
     context = services.context_for(referral.network, on, referring=referral.referring_organisation)
-    names = asked_names(referral)
+    names = services.open_items(referral)
     case = services.case_of(referral, on, context)
     filled = {}
     if "declaration" in names and request.POST.get("declaration"):
@@ -419,7 +376,7 @@ def answer(request: HttpRequest, key: UUID) -> HttpResponse:
         messages.warning(request, "Somebody else changed this referral while you were typing: check it and send again")
         return answer_page(request, referral, form, words, status=409)
     words.is_valid()
-    open_words = ReferralQuestion.objects.filter(referral=referral, answered_at=None, fields=[]).exists()
+    open_words = any(not question.fields for question in services.open_questions(referral))
     if open_words and not words.cleaned_data.get("text", "").strip():
         words.add_error("text", "Write the answer")
         return answer_page(request, referral, form, words, status=422)
@@ -465,13 +422,12 @@ def initial_of(answers: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
 def answer_page(
     request: HttpRequest, referral: Referral, form: ReferralForm, words: AnswerText, status: int = 200
 ) -> HttpResponse:
-    questions = ReferralQuestion.objects.filter(referral=referral, answered_at=None).order_by("asked_at")
     context = {
         "referral": referral,
         "form": form,
         "words": words,
         "parts": list(form.parts()),
-        "questions": list(questions.select_related("asked_by")),
+        "questions": services.open_questions(referral),
     }
     return render(request, "referrals/answer.html", context, status=status)
 
