@@ -297,11 +297,26 @@ def age_in_years(born: date, on: date) -> int:
     return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
 
 
-def has_room(window: DueWindow, length: timedelta, busy: Iterable[tuple[datetime, datetime]]) -> bool:
-    """Whether a scan of this length can start inside the window without meeting what the scanner is promised to."""
-    taken = sorted(busy)
-    starts = [window.least, *(end for _, end in taken if window.least <= end <= window.most)]
-    return any(all(end <= start or start + length <= begin for begin, end in taken) for start in starts)
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody injected who has to be scanned inside a window."""
+
+    least: datetime
+    most: datetime
+    length: timedelta
+
+
+def can_all_be_scanned(waiting: Iterable[Waiting], *, free_from: datetime) -> bool:
+    """Whether one scanner can start everybody's scan inside their window, taking them in the order these close.
+
+    Lists run late, so what was booked for others is not asked: only what the scanner already owes to those injected.
+    """
+    for each in sorted(waiting, key=lambda w: (w.most, w.least)):
+        starts = max(free_from, each.least)
+        if starts > each.most:
+            return False
+        free_from = starts + each.length
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ from gantry.domain.scan import (
     StepState,
     VisitEvent,
     VisitState,
+    Waiting,
     Window,
     age_in_years,
     breaches,
+    can_all_be_scanned,
     due,
-    has_room,
     out_of_order,
     outside_window,
     planned_minutes,
@@ -229,13 +230,17 @@ def test_age_turns_on_the_birthday():
     assert age_in_years(date(2000, 6, 2), date(2026, 6, 2)) == 26
 
 
-def test_room_inside_a_window():
-    wanted, length = DueWindow(at(60), at(55), at(75)), timedelta(minutes=20)
-    assert has_room(wanted, length, [])
-    assert has_room(wanted, length, [(at(40), at(70))])
-    assert not has_room(wanted, length, [(at(40), at(70)), (at(80), at(100))])
-    assert not has_room(wanted, length, [(at(50), at(80))])
-    assert has_room(wanted, length, [(at(30), at(55)), (at(75), at(90))])
+def waits(least: float, most: float, length: float = 20) -> Waiting:
+    return Waiting(at(least), at(most), timedelta(minutes=length))
+
+
+def test_one_scanner_takes_those_whose_windows_close_first():
+    people = [waits(75, 95), waits(55, 75), waits(95, 115)]
+    assert can_all_be_scanned(people, free_from=T)
+    assert can_all_be_scanned(people, free_from=at(75))
+    assert not can_all_be_scanned(people, free_from=at(76))
+    assert not can_all_be_scanned([waits(55, 75), waits(55, 75), waits(56, 76)], free_from=T)
+    assert can_all_be_scanned([], free_from=T)
 
 
 @pytest.mark.parametrize("state", VisitState)

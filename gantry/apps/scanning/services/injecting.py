@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 
 from gantry.apps.accounts.models import Person
-from gantry.apps.booking.models import Appointment, Reservation
+from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services.need import prescribed_mbq
 from gantry.apps.estate.models import Scanner
 from gantry.apps.estate.services import why_not_fit
@@ -37,12 +37,16 @@ from gantry.apps.scanning.services.steps import (
 from gantry.domain.activity import why_out_of_tolerance
 from gantry.domain.events import Actor, EventKind
 from gantry.domain.scan import (
+    NOTHING,
     Act,
     Done,
     InjectionFacts,
     Phase,
+    Progress,
     ProtocolStep,
-    has_room,
+    VisitState,
+    Waiting,
+    can_all_be_scanned,
     out_of_order,
     why_not_injected,
     window,
@@ -109,25 +113,40 @@ def answered(enquiry: StepDone) -> str:
 
 
 def why_no_scanner(visit: Visit, step: ProtocolStep, *, at: datetime, scanner: Scanner) -> str | None:
-    """The scanner must be fit today and free inside the window that this injection opens."""
+    """The scanner must be fit today, and free inside the window that this injection opens."""
     if unfit := why_not_fit(scanner, zone=visit.site.zone, at=at):
         return unfit
-    protocol = protocol_of(visit)
-    scan = next((s for s in protocol.of(Act.ACQUIRE) if s.window and s.window.since == step.key), None)
-    moments = window(protocol, scan.key, {**progress_of(visit), step.key: Done(None, at)}) if scan else None
-    if scan is None or moments is None:
+    owed, free_from = scans_owed(visit, scanner, at)
+    mine = waiting_for(visit, {**progress_of(visit), step.key: Done(None, at)})
+    if can_all_be_scanned([*owed, *mine], free_from=free_from):
         return None
-    length = timedelta(minutes=scan.minutes)
-    busy = Reservation.objects.filter(
-        resource=scanner.pk, active=True, during__overlap=(moments.least, moments.most + length)
-    ).exclude(appointment=visit.appointment_id)
-    if has_room(moments, length, [(r.during.lower, r.during.upper) for r in busy]):
-        return None
-    zone = ZoneInfo(visit.site.zone)
-    return (
-        f"{scanner} is promised to others from {moments.least.astimezone(zone):%H:%M} "
-        f"to {moments.most.astimezone(zone):%H:%M}"
+    others = f"{len(owed)} {'other' if len(owed) == 1 else 'others'} already injected"
+    return f"{scanner} cannot scan this person inside the window beside {others}"
+
+
+def scans_owed(visit: Visit, scanner: Scanner, at: datetime) -> tuple[list[Waiting], datetime]:
+    """What a scanner owes to others who are here and injected, and when the scan that is running ends."""
+    here = Visit.objects.filter(appointment__scanner=scanner, on=visit.on, state=VisitState.PRESENT).exclude(
+        pk=visit.pk
     )
+    owed, free_from = [], at
+    for other in here.select_related("appointment__referral__patient").prefetch_related("steps"):
+        progress = progress_of(other)
+        for scan in protocol_of(other).of(Act.ACQUIRE):
+            done = progress.get(scan.key, NOTHING)
+            if done.began_at and not done.done_at:
+                free_from = max(free_from, done.began_at + timedelta(minutes=scan.minutes))
+        owed += waiting_for(other, progress)
+    return owed, free_from
+
+
+def waiting_for(visit: Visit, progress: Progress) -> list[Waiting]:
+    protocol, found = protocol_of(visit), []
+    for scan in protocol.of(Act.ACQUIRE):
+        moments = window(protocol, scan.key, progress)
+        if moments and progress.get(scan.key, NOTHING).reached_at is None:
+            found.append(Waiting(moments.least, moments.most, timedelta(minutes=scan.minutes)))
+    return found
 
 
 def why_not(
