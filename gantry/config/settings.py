@@ -56,6 +56,7 @@ ROOMS = [
     "estate",
     "accounts",
     "patients",
+    "exchange",
     "pathways",
     "referrals",
     "booking",

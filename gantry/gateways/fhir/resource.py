@@ -1,0 +1,107 @@
+"""Says what a served resource type is: its columns as a statement, and how our own rows are told as one, in SQL.
+
+The JSON is built by the database in the statement that also decides who may see it and writes who did.
+Every expression here is fixed text; values come only as parameters.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gantry.domain.access import Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search parameter: its type for the CapabilityStatement, and the condition that it puts on a row."""
+
+    type: str
+    sql: str = ""
+    """Holds `%(value)s`; for a token also `%(system)s` (null where none was given). Empty: only statements have it."""
+    stated: str = ""
+    """identifier, subject or code: where the same is looked for among statements."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    type: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Element → column of a statement."""
+    rows: str = ""
+    """FROM clause; the row itself is `r`."""
+    json: str = ""
+    seen: str = "true"
+    """Whether `who` may see `r`."""
+    patient: str = "NULL::uuid"
+    searches: Mapping[str, Search] = field(default_factory=dict)
+    verb: Verb = Verb.SEE_REFERRALS
+    creates: bool = False
+    """Whether others may state one of these here."""
+    key: str = "r.id"
+
+
+NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
+ODS_ORGANISATION = "https://fhir.nhs.uk/Id/ods-organization-code"
+ODS_SITE = "https://fhir.nhs.uk/Id/ods-site-code"
+GMC = "https://fhir.hl7.org.uk/Id/gmc-number"
+ACCESSION = "http://terminology.hl7.org/CodeSystem/v2-0203"
+SNOMED = "http://snomed.info/sct"
+DICOM = "http://dicom.nema.org/resources/ontology/DCM"
+OURS = "urn:gantry:code"
+"""Codes of ours that no national system has."""
+
+
+def instant(expression: str) -> str:
+    return f"""to_char({expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+
+
+def day(expression: str) -> str:
+    return f"to_char({expression}, 'YYYY-MM-DD')"
+
+
+def said(expression: str) -> str:
+    """Text, or nothing where it is empty."""
+    return f"nullif({expression}, '')"
+
+
+def obj(**members: str) -> str:
+    """A JSON object; a member ending in an underscore is a reserved word of Python."""
+    inside = ", ".join(f"'{name.rstrip('_')}', {value}" for name, value in members.items())
+    return f"json_build_object({inside})"
+
+
+def arr(*members: str) -> str:
+    return f"json_build_array({', '.join(members)})"
+
+
+def when(condition: str, value: str) -> str:
+    return f"CASE WHEN {condition} THEN {value} END"
+
+
+def text(value: str) -> str:
+    """A fixed word."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def case(expression: str, words: Mapping[str, str], otherwise: str) -> str:
+    chosen = " ".join(f"WHEN {text(ours)} THEN {text(theirs)}" for ours, theirs in words.items())
+    return f"CASE {expression} {chosen} ELSE {text(otherwise)} END"
+
+
+def reference(kind: str, expression: str, display: str = "NULL") -> str:
+    return when(f"{expression} IS NOT NULL", obj(reference=f"'{kind}/' || {expression}", display=display))
+
+
+def changed(fallback: str, *subjects: str) -> str:
+    """When the history last spoke of it."""
+    keys = ", ".join(subjects or ("r.id",))
+    last = f"(SELECT max(e.recorded_at) FROM audit_event e WHERE e.subjects && ARRAY[{keys}])"
+    return f"coalesce({last}, {fallback})"
+
+
+BY_ORGANISATION = "(r.organisations && who.organisations OR {patient} = ANY(who.opened))"
+"""`for_user` of the rows that hang from a referral, in SQL."""
+
+
+def token(system: str, value: str) -> str:
+    """A token's condition; a system asked for must be the row's."""
+    return f"({value} = %(value)s AND (%(system)s::text IS NULL OR %(system)s::text = {system}))"
