@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gantry.apps.referrals.views import deciding, following, referring, uploading
+from gantry.apps.referrals.views import acting, answering, deciding, following, referring, showing, uploading
 
 app_name = "referrals"
 urlpatterns = [
@@ -13,13 +13,13 @@ urlpatterns = [
     path("upload/", uploading.upload, name="upload"),
     path("upload/template.csv", uploading.template, name="template"),
     path("vetting/", deciding.vetting, name="vetting"),
-    path("<uuid:key>/", following.detail, name="detail"),
-    path("<uuid:key>/answer/", following.answer, name="answer"),
-    path("<uuid:key>/withdraw/", following.withdraw, name="withdraw"),
-    path("<uuid:key>/hold/", following.hold, name="hold"),
-    path("<uuid:key>/resume/", following.resume, name="resume"),
-    path("<uuid:key>/return/", following.return_to_vetting, name="return"),
-    path("<uuid:key>/close/", following.close, name="close"),
-    path("<uuid:key>/reopen/", following.reopen, name="reopen"),
+    path("<uuid:key>/", showing.detail, name="detail"),
+    path("<uuid:key>/answer/", answering.answer, name="answer"),
+    path("<uuid:key>/withdraw/", acting.withdraw, name="withdraw"),
+    path("<uuid:key>/hold/", acting.hold, name="hold"),
+    path("<uuid:key>/resume/", acting.resume, name="resume"),
+    path("<uuid:key>/return/", acting.return_to_vetting, name="return"),
+    path("<uuid:key>/close/", acting.close, name="close"),
+    path("<uuid:key>/reopen/", acting.reopen, name="reopen"),
     path("<uuid:key>/vet/", deciding.vet, name="vet"),
 ]

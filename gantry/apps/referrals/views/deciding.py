@@ -15,7 +15,9 @@ from gantry.apps.referrals import services
 from gantry.apps.referrals.forms import QUICK, AcceptForm, AskForm, RedirectForm, RejectForm
 from gantry.apps.referrals.models import Referral
 from gantry.apps.referrals.services.proposing import MatchingRow, Proposal, matching_rows, propose
-from gantry.apps.referrals.views.following import PRIORITY, Person, one, overtaken, said_answers, search, shown
+from gantry.apps.referrals.views.cells import PRIORITY, Person
+from gantry.apps.referrals.views.following import search
+from gantry.apps.referrals.views.showing import one, overtaken, said_answers, shown
 from gantry.apps.ui.listing import Column, Filter, Listing, Search
 from gantry.domain.access import Verb
 from gantry.domain.lifecycle import IllegalMove
