@@ -22,6 +22,7 @@ class ReportEvent(StrEnum):
     AMEND = "amend"
     WITHDRAW = "withdraw"
     MARK_ERROR = "mark_error"
+    REOPEN = "reopen"
 
 
 REPORT: Table[ReportState, ReportEvent] = {
@@ -34,6 +35,8 @@ REPORT: Table[ReportState, ReportEvent] = {
     (ReportState.FINAL, ReportEvent.WITHDRAW): ReportState.WITHDRAWN,
     (ReportState.AMENDED, ReportEvent.AMEND): ReportState.AMENDED,
     (ReportState.AMENDED, ReportEvent.WITHDRAW): ReportState.WITHDRAWN,
+    # The person whose report was withdrawn, because it was another's, still needs their own.
+    (ReportState.WITHDRAWN, ReportEvent.REOPEN): ReportState.DRAFT,
 }
 
 HL7_STATUS = {
@@ -65,6 +68,8 @@ class DispatchState(StrEnum):
     ACTED_ON = "acted_on"
     FAILED = "failed"
     GIVEN_UP = "given_up"
+    SUPERSEDED = "superseded"
+    """A later version goes instead: sent now, the older one would replace it."""
 
 
 class DispatchEvent(StrEnum):
@@ -75,6 +80,7 @@ class DispatchEvent(StrEnum):
     FAIL = "fail"
     RETRY = "retry"
     GIVE_UP = "give_up"
+    SUPERSEDE = "supersede"
 
 
 D, V = DispatchState, DispatchEvent
@@ -94,7 +100,12 @@ DISPATCH: Table[DispatchState, DispatchEvent] = {
     (D.SENT, V.READ): D.READ,
     (D.FAILED, V.READ): D.READ,
     (D.GIVEN_UP, V.READ): D.READ,
+    (D.SUPERSEDED, V.READ): D.READ,
     (D.READ, V.ACT): D.ACTED_ON,
+    (D.QUEUED, V.SUPERSEDE): D.SUPERSEDED,
+    (D.SENT, V.SUPERSEDE): D.SUPERSEDED,
+    (D.FAILED, V.SUPERSEDE): D.SUPERSEDED,
+    (D.GIVEN_UP, V.SUPERSEDE): D.SUPERSEDED,
 }
 
 
