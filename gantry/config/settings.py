@@ -243,6 +243,7 @@ GANTRY_SUBSCRIBERS: dict[str, list[str]] = {
         ["referral_withdrawn", "referral_rejected", "referral_redirected", "referral_closed"],
         ["gantry.apps.booking.services.following.referral_ended"],
     ),
+    **dict.fromkeys(["clock_adjusted", "clock_stopped"], ["gantry.apps.referrals.services.clocks.on_clock_changed"]),
     "breach_recorded": ["gantry.apps.quality.services.open_incident"],
     "images_checked": ["gantry.apps.scanning.services.images.follow_check"],
 }

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from gantry.apps.patients.models import Patient
-from gantry.apps.patients.services import GivenIdentifier, conflicts, find_or_add
+from gantry.apps.patients.services import GivenIdentifier, conflicts, fill_in, find_or_add
 from gantry.domain.events import system
 from tests.apps.factories import NOW, make_network, make_patient, patient_facts
 
@@ -51,6 +51,24 @@ def test_a_number_held_with_another_birth_date_is_two_rows_and_a_conflict():
     assert [field for field, _ in conflicts(other)] == ["nhs_number"]
     second = find(other)
     assert second != first and second.nhs_number_status == "05"
+
+
+@pytest.mark.django_db
+def test_what_was_not_known_is_filled_in_and_what_is_known_stays():
+    local = GivenIdentifier("H5007", "RBV")
+    patient = find(patient_facts(5007, nhs_number="", nhs_number_status="07", identifiers=(local,), email=""))
+    again = find(patient_facts(5007, identifiers=(local,), email="new@example.test", phone_primary="01632 960 999"))
+    again.refresh_from_db()
+    assert again == patient and again.nhs_number_status == "01" and again.email == "new@example.test"
+    assert again.phone_primary == "01632 960 001"
+
+
+@pytest.mark.django_db
+def test_a_number_that_somebody_else_holds_is_never_filled_in_as_verified():
+    find(patient_facts(5008))
+    without = find(patient_facts(5009, nhs_number="", nhs_number_status="07"))
+    taken = patient_facts(5008, family_name="Else", date_of_birth=None, identifiers=())
+    assert fill_in(without, taken).nhs_number_status == "05"
 
 
 @pytest.mark.django_db(transaction=True)

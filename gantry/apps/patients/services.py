@@ -71,7 +71,9 @@ def find_or_add(facts: PatientFacts, *, organisations: Iterable[UUID], now: date
     patient = match(facts)
     if patient is None:
         patient = add(facts)
-    keep_identifiers(patient, facts)
+        keep_identifiers(patient, facts)
+    else:
+        fill_in(patient, facts)
     let_see(patient, organisations)
     return patient
 
@@ -119,11 +121,15 @@ def conflicts(facts: PatientFacts) -> list[tuple[str, str]]:
     return found
 
 
-def add(facts: PatientFacts) -> Patient:
-    status = facts.nhs_number_status
+def status_of(facts: PatientFacts) -> str:
+    """As stated, unless somebody else holds the number as theirs."""
     taken = Patient.objects.filter(nhs_number=facts.nhs_number, nhs_number_status=NhsNumberStatus.VERIFIED)
     if facts.has_verified_number and taken.exists():
-        status = NhsNumberStatus.NEEDS_RESOLUTION
+        return NhsNumberStatus.NEEDS_RESOLUTION.value
+    return facts.nhs_number_status
+
+
+def add(facts: PatientFacts) -> Patient:
     described = {
         field.name: getattr(facts, field.name)
         for field in fields(facts)
@@ -131,7 +137,7 @@ def add(facts: PatientFacts) -> Patient:
     }
     return Patient.objects.create(
         **described,
-        nhs_number_status=status,
+        nhs_number_status=status_of(facts),
         interpreter_required=bool(facts.interpreter_required),
         synthetic=valid_nhs_number(facts.nhs_number) and nhs_range(facts.nhs_number) is Range.TEST,
     )
@@ -141,6 +147,9 @@ def add(facts: PatientFacts) -> Patient:
 def fill_in(patient: Patient, facts: PatientFacts) -> Patient:
     """Write what was not known before; what is known stays, for a person to change."""
     changed = []
+    if facts.nhs_number and not patient.nhs_number:
+        patient.nhs_number, patient.nhs_number_status = facts.nhs_number, status_of(facts)
+        changed += ["nhs_number", "nhs_number_status"]
     for name in (field.name for field in fields(facts) if field.name not in ("identifiers", "interpreter_required")):
         value = getattr(facts, name)
         if value in ("", None) or getattr(patient, name) not in ("", None):
