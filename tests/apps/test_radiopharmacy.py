@@ -4,11 +4,14 @@ from datetime import timedelta
 from math import isclose
 
 import pytest
+from django.utils import timezone
 
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale
 from gantry.apps.estate.models import ActivityAllotment
 from gantry.apps.radiopharmacy import services
+from gantry.apps.radiopharmacy.barcodes import code_128
+from gantry.apps.radiopharmacy.jobs import close_runs
 from gantry.apps.radiopharmacy.models import Batch, Dose, TracerOrder, WasteItem
 from gantry.domain.events import Cause, CauseCode, Initiator, system
 from gantry.domain.lifecycle import IllegalMove
@@ -180,3 +183,21 @@ def test_a_batch_balances_to_the_last_becquerel():
     closed = services.balance(Batch.objects.get(), at=later)
     assert isclose(closed.unexplained_mbq, 0, abs_tol=1e-6) and closed.left_mbq == 0
     assert isclose(closed.wasted_mbq, balance.wasted_mbq + balance.left_mbq)
+
+
+def test_the_job_closes_each_run_that_passed_its_cut_off_once(monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+    made = make_network()
+    closed, open_run = make_run(made), make_run(made, due_at=NOW + timedelta(days=2))
+    for _ in range(2):
+        close_runs(timestamp=0)
+    assert kinds(closed) == ["order_cut_off"] and kinds(open_run) == []
+    allotment = ActivityAllotment.objects.get(supply_run=closed.pk)
+    assert (allotment.total_mbq, allotment.free_mbq) == (0, 0)
+
+
+def test_a_barcode_is_drawn_with_its_quiet_zones():
+    """Start, two letters and check of 11 modules each, the stop of 13, and 10 of white on each side."""
+    assert f'viewBox="0 0 {10 + 11 * (1 + 2 + 1) + 13 + 10} 40"' in code_128("AB")
+    with pytest.raises(ValueError):
+        code_128("é")

@@ -18,12 +18,11 @@ from gantry.apps.radiopharmacy.models import Batch, TracerOrder
 from gantry.apps.radiopharmacy.services.batches import difference_of, loss_of
 from gantry.apps.radiopharmacy.services.stock import delivery_of
 from gantry.apps.radiopharmacy.views.sites import zone_of
-from gantry.apps.radiopharmacy.views.today import SEES
+from gantry.apps.radiopharmacy.views.today import SEES, name_of
 from gantry.domain.access import Verb
 from gantry.domain.lifecycle import IllegalMove, allowed
 from gantry.domain.supply import BATCH, BatchState
 from gantry.reference.hot_lab import DELIVERY_TOLERANCE_PERCENT, USABLE_FOR
-from gantry.reference.tracers import TRACERS
 
 
 @requires(Verb.RECEIVE_TRACER)
@@ -52,7 +51,7 @@ def receive(request: HttpRequest, order: UUID) -> HttpResponse:
         return render(
             request,
             "tracer/receive.html",
-            {"order": row, "tracer": TRACERS[row.tracer].value, "form": form},
+            {"order": row, "tracer": name_of(row.tracer), "form": form},
             status=422 if form.errors else 200,
         )
 
@@ -95,7 +94,7 @@ def batch(request: HttpRequest, key: UUID) -> HttpResponse:
             "tracer/batch.html",
             {
                 "batch": row,
-                "tracer": TRACERS[row.tracer].value,
+                "tracer": name_of(row.tracer),
                 "delivery": delivery,
                 "difference": difference,
                 "tolerance": DELIVERY_TOLERANCE_PERCENT,

@@ -19,14 +19,13 @@ from gantry.apps.radiopharmacy.models import Batch, Dose
 from gantry.apps.radiopharmacy.services.doses import residual_of
 from gantry.apps.radiopharmacy.services.stock import as_received, drawn_for
 from gantry.apps.radiopharmacy.views.sites import zone_of
-from gantry.apps.radiopharmacy.views.today import SEES
+from gantry.apps.radiopharmacy.views.today import SEES, name_of
 from gantry.domain.access import Scope, Verb
 from gantry.domain.appointment import ACTIVE
 from gantry.domain.decay import Assay, why_not_plausible
 from gantry.domain.lifecycle import IllegalMove
 from gantry.domain.supply import DoseState, volume_ml
 from gantry.reference.protocols import product_of
-from gantry.reference.tracers import TRACERS
 
 
 def waiting_for(batch: Batch, now: datetime, scope: Scope) -> list[Appointment]:
@@ -78,7 +77,7 @@ def draw(request: HttpRequest, key: UUID) -> HttpResponse:
             "tracer/draw.html",
             {
                 "batch": row,
-                "tracer": TRACERS[row.tracer].value,
+                "tracer": name_of(row.tracer),
                 "left": services.left_in(row, request.now),
                 "plan": plan,
                 "form": form,
@@ -154,7 +153,7 @@ def dose(request: HttpRequest, key: UUID) -> HttpResponse:
             "tracer/dose.html",
             {
                 "dose": row,
-                "tracer": TRACERS[row.tracer].value,
+                "tracer": name_of(row.tracer),
                 "now_mbq": before.activity_at(request.now),
                 "doubts": why_not_plausible(before, residual_of(row), row.injected_at) if row.injected_at else [],
                 "residual": residual,
@@ -208,7 +207,7 @@ def label(request: HttpRequest, key: UUID) -> HttpResponse:
             {
                 "dose": row,
                 "patient": patient,
-                "tracer": TRACERS[row.tracer].value,
+                "tracer": name_of(row.tracer),
                 "barcode": code_128(row.container.barcode),
                 "back": f"/tracer/doses/{row.pk}/",
             },

@@ -28,6 +28,12 @@ from gantry.domain.supply import OrderState
 from gantry.reference.hot_lab import DISPENSE_LOSS
 from gantry.reference.tracers import TRACERS
 
+
+def name_of(product: str) -> str:
+    """What is in the vial, without what it is for."""
+    return TRACERS[product].value.name.partition(",")[0]
+
+
 SEES = (Verb.RECEIVE_TRACER, Verb.ORDER_TRACER, Verb.DRAW)
 
 
@@ -94,7 +100,7 @@ def today(request: HttpRequest) -> HttpResponse:
                     if b.deliveries.all()
                 ],
                 "charts": [chart(product, hours[product], site) for product in products],
-                "hours": [(TRACERS[product].value.name, hours[product]) for product in products],
+                "hours": [(name_of(product), hours[product]) for product in products],
                 "waiting": waiting.select_related(*together).order_by("drawn_at"),
                 "given": given.select_related(*together).order_by("injected_at"),
                 "may_order": request.acting.may(Verb.ORDER_TRACER),
@@ -106,14 +112,14 @@ def today(request: HttpRequest) -> HttpResponse:
 
 def chart(product: str, hours: list[Hour], site: Site) -> Chart:
     """What is in accepted vials as it decays, and what comes; the sum between hours is the domain's, not the chart's."""
-    nuclide, usual = services.nuclide_of(product), TRACERS[product].value
+    nuclide = services.nuclide_of(product)
 
     def at(moment: datetime) -> float:
         last = max((h for h in hours if h.at <= moment), key=lambda h: h.at, default=hours[0])
         return Assay(nuclide, last.left_mbq + last.coming_mbq, last.at).activity_at(moment)
 
     return decay_chart(
-        f"{usual.name}: here and expected", [hour.at for hour in hours], at, zone=zone_of(site)
+        f"{name_of(product)}: here and expected", [hour.at for hour in hours], at, zone=zone_of(site)
     )  # fmt: skip
 
 
@@ -148,7 +154,7 @@ def order(request: HttpRequest, run: UUID) -> HttpResponse:
             "tracer/order.html",
             {
                 "run": row,
-                "tracer": TRACERS[row.tracer].value,
+                "tracer": name_of(row.tracer),
                 "line": lines(SupplyRun.objects.for_user(request.acting.scope).filter(pk=row.pk), request.now)[0],
                 "people": len(wanted),
                 "booked": booked,
@@ -177,7 +183,7 @@ def one_order(request: HttpRequest, key: UUID) -> HttpResponse:
             "tracer/one_order.html",
             {
                 "order": row,
-                "tracer": TRACERS[row.tracer].value,
+                "tracer": name_of(row.tracer),
                 "confirm": confirm,
                 "loss": loss,
                 "live": row.state in (OrderState.PLACED, OrderState.CONFIRMED),

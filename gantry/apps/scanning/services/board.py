@@ -189,7 +189,8 @@ def dose_of(visit: Visit) -> str:
 def warnings_of(visit: Visit) -> tuple[str, ...]:
     found = [reason for step in visit.steps.all() if step.current for reason in step.breach]
     limit = GLUCOSE_ACTION_MMOL_PER_L.value
-    if visit.glucose_mmol_per_l is not None and visit.glucose_mmol_per_l > limit:
+    injected = any(step.act == Act.INJECT for step in visit.steps.all() if step.current)
+    if not injected and visit.glucose_mmol_per_l is not None and visit.glucose_mmol_per_l > limit:
         found.append(f"Glucose {visit.glucose_mmol_per_l:g} mmol/L, above {limit:g}: ask before injecting")
     return tuple(dict.fromkeys(found))
 

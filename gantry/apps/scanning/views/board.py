@@ -48,7 +48,7 @@ def room(request: HttpRequest, site: UUID) -> HttpResponse:
                 "before": on - timedelta(days=1),
                 "after": on + timedelta(days=1),
                 "board": board(visits, place, now=request.now),
-                "names": {code: fact.value.name for code, fact in TRACERS.items()},
+                "names": {code: fact.value.name.partition(",")[0] for code, fact in TRACERS.items()},
                 "may_record": request.acting.may(Verb.RECORD_ACT),
                 "may_inject": request.acting.may(Verb.INJECT),
             },

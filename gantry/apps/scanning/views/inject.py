@@ -63,8 +63,8 @@ def inject(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
                 outcome = attempt(request, visit, step, dose, form)
                 if outcome is None and not form.errors:
                     return redirect("scanning:board", visit.site_id)
-        if request.method == "POST" and outcome is not None and "override_reason" not in form.fields:
-            form = InjectForm(request.POST, doses=choices, refused=True, now=request.now, zone=zone)
+        if outcome is not None and ("override_reason" in form.fields) is bool(outcome.never):
+            form = InjectForm(request.POST, doses=choices, refused=not outcome.never, now=request.now, zone=zone)
             form.is_valid()
         before = visits.why_not(visit, step, None, at=request.now)
         authorisation = authorisation_of(visit.appointment, tracer)
