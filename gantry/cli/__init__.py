@@ -65,22 +65,26 @@ def migrate() -> None:
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    patients: Annotated[int, typer.Option(min=8, max=2000, help="How many people are referred.")] = 300,
+    seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 2266,
+) -> None:
     """Live through the demonstration's past weeks, where that is not already done."""
     _with_django()
     from gantry.cli.demo import load
 
-    load()
+    load(patients=patients, seed=seed)
 
 
 @app.command()
 def signins() -> None:
     """Print who may sign in to the demonstration."""
     _with_django()
-    from django.core.management import call_command, get_commands
+    from gantry.cli.demo import password, show_signins
 
-    if "show_signins" in get_commands():
-        call_command("show_signins")
+    print(f"Demonstration sign-ins; the password of each is {password()}")
+    for one in show_signins():
+        print(f"  {one.role:<20}{one.email:<48}{one.organisation}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

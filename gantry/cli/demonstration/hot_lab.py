@@ -1,7 +1,7 @@
 """Performs a site's supply: ordered before the cut-off, delivered, released, accepted, used up; and the one that fails."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from gantry.apps.audit.models import Event
@@ -36,6 +36,11 @@ class HotLab:
 
     def __init__(self, stage: Stage, run: SupplyRun, delivery: Delivery, number: int, displace: Displace) -> None:
         self.stage, self.run, self.delivery, self.number, self.displace = stage, run, delivery, number, displace
+
+    @property
+    def on(self) -> date:
+        """The day that it is for: an early run may come before midnight."""
+        return self.run.cut_off_at.astimezone(LONDON).date() + timedelta(days=1)
 
     def begin(self) -> None:
         self.stage.clock.at(self.run.cut_off_at - ORDER_BEFORE_CUT_OFF, self.order)
@@ -77,7 +82,7 @@ class HotLab:
             radiopharmacy.receive_delivery(
                 order,
                 radiopharmacy.DeliveryFacts(
-                    number=f"D{self.run.due_at.astimezone(LONDON):%y%m%d}{self.number + 1}-{self.run.site.ods_code}",
+                    number=f"D{self.on:%y%m%d}{self.number + 1}-{self.run.site.ods_code}",
                     stated_mbq=stated,
                     reference_at=self.run.reference_at,
                     expires_at=self.run.reference_at + VIAL_HOURS,

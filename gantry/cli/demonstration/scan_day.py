@@ -36,6 +36,7 @@ class ScanDay:
     def __init__(self, stage: Stage, story: Story, appointment: Appointment, scanned: Scanned) -> None:
         self.stage, self.story, self.appointment, self.scanned = stage, story, appointment, scanned
         self.place = 0
+        self.graph: tuple[ProtocolStep, ...] = ()
 
     @property
     def player(self) -> Player:
@@ -56,12 +57,13 @@ class ScanDay:
 
     def arrive(self, now: datetime) -> None:
         self.appointment.refresh_from_db()
-        visit = Visit.objects.filter(appointment=self.appointment).first()
+        visit = of_appointment(self.appointment)
         if visit is None or self.appointment.state not in (*COMING, "arrived", "fulfilled"):
             return
         if visit.state == VisitState.EXPECTED:
             leaving.arrive(visit, happened_at=now, now=now, by=self.player.actor, room=self.room())
             self.stage.clock.done()
+        self.graph = steps.protocol_of(visit).steps
         self.next(visit, now, after=2)
 
     def room(self):
@@ -70,11 +72,10 @@ class ScanDay:
 
     def next(self, visit: Visit, now: datetime, *, after: float) -> None:
         """The step that comes next in the protocol's own order."""
-        graph = steps.protocol_of(visit).steps
-        if self.place >= len(graph):
+        if self.place >= len(self.graph):
             self.stage.clock.at(now + 6 * MINUTE, lambda at: self.leave(visit, at))
             return
-        step = graph[self.place]
+        step = self.graph[self.place]
         self.place += 1
         slack = self.story.day.slack_min[self.place % len(self.story.day.slack_min)]
         at = now + max(after + slack, 0.5) * MINUTE
@@ -88,8 +89,7 @@ class ScanDay:
         return found.happened_at if found else visit.arrived_at
 
     def perform(self, visit: Visit, step: ProtocolStep, now: datetime) -> None:
-        visit.refresh_from_db()
-        if visit.state != VisitState.PRESENT and not visit.steps.filter(key=step.key).exists():
+        if state_of(visit) != VisitState.PRESENT and not visit.steps.filter(key=step.key).exists():
             return
         if step.act is Act.INJECT:
             self.inject(visit, step, now)
@@ -214,13 +214,20 @@ class ScanDay:
         self.leave(visit, now + 9 * MINUTE, cause=self.cause())
 
     def turn_away(self, visit: Visit, cause: Cause, now: datetime) -> None:
-        visit.refresh_from_db()
-        if visit.state == VisitState.PRESENT and not visit.injections.exists():
+        if state_of(visit) == VisitState.PRESENT and not visit.injections.exists():
             leaving.turn_away(visit, cause=cause, happened_at=now, now=now, by=self.player.actor)
             self.stage.clock.done()
 
     def leave(self, visit: Visit, now: datetime, cause: Cause | None = None) -> None:
-        visit.refresh_from_db()
-        if visit.state == VisitState.PRESENT:
+        if state_of(visit) == VisitState.PRESENT:
             leaving.leave(visit, happened_at=now, now=now, by=self.player.actor, cause=cause)
             self.stage.clock.done()
+
+
+def of_appointment(appointment: Appointment) -> Visit | None:
+    related = Visit.objects.select_related("site", "appointment__referral__patient")
+    return related.filter(appointment=appointment).first()
+
+
+def state_of(visit: Visit) -> str:
+    return Visit.objects.values_list("state", flat=True).get(pk=visit.pk)
