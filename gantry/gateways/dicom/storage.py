@@ -101,12 +101,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where files go and who writes the index. `sync` makes file and folder durable before the answer."""
+    """Where files go and who writes the index. `sync` makes the file durable before the answer, and its name."""
 
     root: Path
     keep: Keep
     zone: ZoneInfo
     sync: bool = True
+    sync_folder: bool = True
+    """False leaves the name to the file system's own pace: a power cut may then lose a file whose row is kept."""
     limit_bytes: int = INSTANCE_LIMIT_BYTES
 
 
@@ -148,7 +150,9 @@ def store(sent: Sent, into: Store) -> Kept | Refusal:
     target = into.root / read.path
     new = not target.exists()
     try:
-        write_whole(target, meta(sent), sent.data_set, sync=into.sync, fresh=new)
+        write_whole(
+            target, meta(sent), sent.data_set, sync=into.sync, sync_folder=into.sync and into.sync_folder, fresh=new
+        )
     except OSError as fault:
         log.exception("image not written", extra={"sop_instance_uid": read.sop_instance_uid})
         return Refusal(Status.OUT_OF_RESOURCES, f"Cannot write: {fault.strerror}")
@@ -283,7 +287,7 @@ def meta(sent: Sent) -> bytes:
     return b"\0" * 128 + b"DICM" + length + group
 
 
-def write_whole(target: Path, head: bytes, body: memoryview, *, sync: bool, fresh: bool) -> None:
+def write_whole(target: Path, head: bytes, body: memoryview, *, sync: bool, sync_folder: bool, fresh: bool) -> None:
     """All or nothing: a temporary file beside the target, renamed, and durable before we return.
 
     A fresh name is synced after the rename, so that one commit of the file system's journal covers both; until its row
@@ -295,14 +299,14 @@ def write_whole(target: Path, head: bytes, body: memoryview, *, sync: bool, fres
         with open(temporary, "xb", buffering=0) as file:
             write_all(file.fileno(), head, body)
             if sync and not fresh:
-                os.fsync(file.fileno())
+                os.fdatasync(file.fileno())
             temporary.replace(target)
             if sync and fresh:
-                os.fsync(file.fileno())
+                os.fdatasync(file.fileno())
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if sync:
+    if sync_folder:
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
