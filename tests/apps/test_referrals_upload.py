@@ -59,7 +59,7 @@ def test_good_rows_are_kept_bad_ones_refused_by_row_and_column(made, send):
     rows = [
         row_of(made, "A1", number=8001),
         row_of(made, "A2", number=8002, nhs_number="9990000019"),
-        row_of(made, "", number=8003),
+        row_of(made, "", number=8003, priority=None),
         row_of(made, "A4", number=8004, weight_kg="heavy"),
     ]
     got = send(file_of(rows))
@@ -70,7 +70,12 @@ def test_good_rows_are_kept_bad_ones_refused_by_row_and_column(made, send):
         "Kept, with questions to answer",
     ]
     where = {(one.row, one.column, one.refused) for one in got.findings}
-    assert {(3, "nhs_number", True), (4, "placer_order_number", True), (5, "weight_kg", False)} <= where
+    assert {
+        (3, "nhs_number", True),
+        (4, "placer_order_number", True),
+        (4, "priority", True),
+        (5, "weight_kg", False),
+    } <= where
     assert all(one.where_to for one in got.outcomes if one.referral is None)
     assert Referral.objects.count() == 2
 

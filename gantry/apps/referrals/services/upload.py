@@ -12,11 +12,22 @@ from gantry.apps.accounts.models import Person
 from gantry.apps.estate.models import Network, Organisation
 from gantry.apps.referrals.models import Referral
 from gantry.apps.referrals.services.asking import context_for
-from gantry.apps.referrals.services.intake import receive
+from gantry.apps.referrals.services.intake import once, receive
 from gantry.apps.referrals.services.questions import answer
 from gantry.apps.referrals.services.submission import Found, Received, Submission
 from gantry.domain.events import Actor
-from gantry.domain.referral import ITEMS, Context, Finding, Kind, ReferralState, Severity, plain, typed, unknown_names
+from gantry.domain.referral import (
+    ITEMS,
+    Context,
+    Finding,
+    Kind,
+    ReferralState,
+    Severity,
+    findings,
+    plain,
+    typed,
+    unknown_names,
+)
 
 ORDER_NUMBER = "placer_order_number"
 MOST_ROWS, MOST_BYTES, LONGEST_CELL = 200, 2 * 1024 * 1024, 4_000
@@ -118,13 +129,14 @@ def upload(
     if reasons:
         return NotRead(reasons)
     context = context_for(network, timezone.localdate(now), referring=organisation)
-    outcomes, findings = [], []
+    outcomes: list[RowOutcome] = []
+    faults: list[CellFinding] = []
     for number, row in filled:
         sent = Sent(number, headings, row, context, network, organisation, referrer)
         outcome, found = take(sent, now=now, by=by)
         outcomes.append(outcome)
-        findings += found
-    return Uploaded(tuple(outcomes), tuple(findings))
+        faults += found
+    return Uploaded(tuple(outcomes), tuple(faults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +161,13 @@ class Sent:
 def take(sent: Sent, *, now: datetime, by: Actor) -> tuple[RowOutcome, list[CellFinding]]:
     raw = sent.raw
     order = raw.pop(ORDER_NUMBER, "")[:80]
+    answers, unreadable = typed(raw, sent.context)
     wrong = list(shape_faults(sent, order))
     if wrong:
+        checked = findings(answers, on=timezone.localdate(now), context=sent.context)
+        rest = [Found(one, "") for one in once([*unreadable, *checked])]
+        wrong += placed(sent.number, rest, kept=False)
         return RowOutcome(sent.number, "Refused", order, None, sent.context.signposts.mend), wrong
-    answers, unreadable = typed(raw, sent.context)
     submission = Submission(
         door="csv",
         source_key=f"csv:{sent.organisation.ods_code}:{order}",
@@ -166,7 +181,9 @@ def take(sent: Sent, *, now: datetime, by: Actor) -> tuple[RowOutcome, list[Cell
     )
     got = receive(submission, now=now, by=by)
     if not isinstance(got, Received):
-        return RowOutcome(sent.number, "Refused", order, None, got.where_to), list(placed(sent.number, got.found))
+        return RowOutcome(sent.number, "Refused", order, None, got.where_to), list(
+            placed(sent.number, got.found, kept=False)
+        )
     if got.repeated:
         return again(sent, got.referral, answers, unreadable, order, now=now, by=by)
     said = {
@@ -210,7 +227,7 @@ def again(
     return RowOutcome(sent.number, said, order, answered.referral), list(placed(sent.number, left))
 
 
-def placed(number: int, found: tuple[Found, ...] | list[Found]) -> Iterator[CellFinding]:
+def placed(number: int, found: tuple[Found, ...] | list[Found], *, kept: bool = True) -> Iterator[CellFinding]:
     for one in found:
         if one.finding.severity is not Severity.WARN:
-            yield CellFinding(number, one.finding.field, one.finding.message, one.finding.severity is Severity.REFUSE)
+            yield CellFinding(number, one.finding.field, one.finding.message, not kept)

@@ -86,7 +86,12 @@ def referrals(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "referrals/list.html",
-        {"listing": listed, "cards": cards(request, rows), "may_refer": request.acting.may(Verb.REFER)},
+        {
+            "listing": listed,
+            "cards": cards(request, rows),
+            "may_refer": request.acting.may(Verb.REFER),
+            "any": rows.exists(),
+        },
     )
 
 
