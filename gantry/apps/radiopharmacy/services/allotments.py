@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import ActivityAllotment
@@ -37,6 +38,11 @@ def allot(run: SupplyRun, capacity_mbq: float) -> ActivityAllotment:
     row.free_mbq = row.total_mbq - promised
     row.save(update_fields=["total_mbq", "free_mbq"])
     return row
+
+
+def allotments_of(runs: Iterable[SupplyRun]) -> dict[UUID, ActivityAllotment]:
+    """By run, for runs that the asker may see."""
+    return {row.supply_run: row for row in ActivityAllotment.objects.filter(supply_run__in=[run.pk for run in runs])}
 
 
 def stop_promising(run: SupplyRun) -> None:

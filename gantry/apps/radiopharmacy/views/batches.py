@@ -47,7 +47,8 @@ def receive(request: HttpRequest, order: UUID) -> HttpResponse:
                 for reason in refused.reasons:
                     form.add_error(None, reason)
             except (Stale, IllegalMove):
-                form.add_error(None, f"This order is {TracerOrder.objects.get(pk=row.pk).state} already")
+                row.refresh_from_db()
+                form.add_error(None, f"This order is {row.state} already")
         return render(
             request,
             "tracer/receive.html",

@@ -12,11 +12,11 @@ from django.utils import timezone
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.services import Stale
 from gantry.apps.audit.timeline import timeline
-from gantry.apps.estate.models import ActivityAllotment, Site
+from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.forms import ConfirmForm, LossForm, OrderForm
 from gantry.apps.radiopharmacy.models import Batch, Dose, SupplyRun, TracerOrder
-from gantry.apps.radiopharmacy.services.allotments import LIVE_ORDERS, coming_mbq, promises
+from gantry.apps.radiopharmacy.services.allotments import LIVE_ORDERS, allotments_of, coming_mbq, promises
 from gantry.apps.radiopharmacy.services.stock import Hour, by_hour, hours_from
 from gantry.apps.radiopharmacy.views.sites import asked_day, site_for, sites_for, zone_of
 from gantry.apps.ui.charts import decay_chart
@@ -49,7 +49,7 @@ class RunLine:
 
 def lines(runs, now: datetime) -> list[RunLine]:
     rows = list(runs.prefetch_related("orders__batches").select_related("supplier"))
-    allotments = {a.supply_run: a for a in ActivityAllotment.objects.filter(supply_run__in=[r.pk for r in rows])}
+    allotments = allotments_of(rows)
     found = []
     for run in rows:
         row = allotments.get(run.pk)
