@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from gantry.solvers.offers import GRID_MIN, SLOTS, WORDS, Bits, NetworkCalendar
+from gantry.solvers.offers import GRID_MIN, SLOTS, WORDS, Bits, NetworkCalendar, places
 
 _EMPTY = 0
 _FULL = (1 << SLOTS) - 1
@@ -129,10 +129,12 @@ def build(facts: NetworkFacts, *, first_day: date, days: int, version: tuple[Any
     return NetworkCalendar(
         first_day=first_day,
         days=days,
-        sites=tuple(site.id for site in sites),
+        places=places(
+            tuple(site.id for site in sites),
+            tuple((site.latitude, site.longitude) for site in sites),
+            tuple(site.capabilities for site in sites),
+        ),
         names=tuple(site.name for site in sites),
-        coordinates=tuple((site.latitude, site.longitude) for site in sites),
-        capabilities=tuple(site.capabilities for site in sites),
         midnight=midnight,
         noon=noon,
         rows=tuple(stand.scanner for stand in stands),

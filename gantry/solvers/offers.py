@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from math import asin, cos, radians, sin, sqrt
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -42,6 +42,25 @@ class Half(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where the sites are and what they can do. One object for the same facts, so that reach is worked out once."""
+
+    sites: tuple[UUID, ...]
+    coordinates: tuple[tuple[float, float], ...]
+    """Latitude and longitude of each site."""
+    capabilities: tuple[frozenset[str], ...]
+
+
+@lru_cache(maxsize=16)
+def places(
+    sites: tuple[UUID, ...],
+    coordinates: tuple[tuple[float, float], ...],
+    capabilities: tuple[frozenset[str], ...],
+) -> Places:
+    return Places(sites, coordinates, capabilities)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class NetworkCalendar:
     """What is free, as arrays. Times are whole minutes of Unix time; days are local days from `first_day`.
 
@@ -51,11 +70,8 @@ class NetworkCalendar:
 
     first_day: date
     days: int
-    sites: tuple[UUID, ...]
+    places: Places
     names: tuple[str, ...]
-    coordinates: tuple[tuple[float, float], ...]
-    """Latitude and longitude of each site."""
-    capabilities: tuple[frozenset[str], ...]
     midnight: Whole
     """[site, day]"""
     noon: Whole
@@ -80,6 +96,10 @@ class NetworkCalendar:
     licensed: NDArray[np.bool_]
     """[procedure, site, day]"""
     version: tuple[Any, ...] = ()
+
+    @property
+    def sites(self) -> tuple[UUID, ...]:
+        return self.places.sites
 
     def day(self, number: int) -> date:
         return self.first_day + timedelta(days=number)
@@ -120,9 +140,11 @@ class Wish:
     """Monday is 0; empty means any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One answer: a row and site of the calendar, a day, a slot, and what it costs in minutes of travel and delay."""
+class Choice(NamedTuple):
+    """One answer: a row and site of the calendar, a day, a slot, and what it costs in minutes of travel and delay.
+
+    A tuple, because making ten dataclasses took as long as finding them.
+    """
 
     late: bool
     cost: int
@@ -136,9 +158,33 @@ NO_WISH = Wish()
 
 
 @lru_cache(maxsize=8192)
-def distances_km(sites: tuple[tuple[float, float], ...], latitude: float, longitude: float) -> tuple[float, ...]:
+def distances_km(places: Places, latitude: float, longitude: float) -> tuple[float, ...]:
     """Great-circle distance to each site."""
-    return tuple(_haversine_km(latitude, longitude, *site) for site in sites)
+    return tuple(_haversine_km(latitude, longitude, *site) for site in places.coordinates)
+
+
+@lru_cache(maxsize=8192)
+def reach(
+    places: Places,
+    sites: frozenset[UUID],
+    capabilities: frozenset[str],
+    latitude: float | None,
+    longitude: float | None,
+) -> tuple[Whole, Whole]:
+    """The sites in play, nearest first, and the minutes of travel to every site."""
+    known = latitude is not None and longitude is not None
+    km = distances_km(places, latitude, longitude) if known else (0.0,) * len(places.sites)
+    travel = [round(each * MINUTES_PER_KM) for each in km]
+    in_play = [
+        index for index, site in enumerate(places.sites) if site in sites and capabilities <= places.capabilities[index]
+    ]
+    in_play.sort(key=lambda index: (travel[index], index))
+    return np.array(in_play, dtype=np.int64), np.array(travel, dtype=np.int64)
+
+
+@lru_cache(maxsize=512)
+def _days(first_weekday: int, days: int, weekdays: frozenset[int]) -> NDArray[np.bool_]:
+    return np.array([not weekdays or (first_weekday + day) % 7 in weekdays for day in range(days)], dtype=np.bool_)
 
 
 def _haversine_km(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
@@ -179,41 +225,25 @@ def query(calendar: NetworkCalendar, need: Need, wish: Wish = NO_WISH) -> Query 
     """None when nothing in the calendar can suit: an unknown tracer or procedure, no site, no day."""
     if need.tracer not in calendar.tracers or need.procedure_code not in calendar.procedures:
         return None
-    start, until = need.authorised_from, need.authorised_to
-    start = max(filter(None, (start, need.not_before, wish.from_day, calendar.first_day)))
-    until = min(filter(None, (until, wish.to_day)), default=until)
+    start = max(filter(None, (need.authorised_from, need.not_before, wish.from_day, calendar.first_day)))
+    until = min(need.authorised_to, wish.to_day or need.authorised_to)
     first = (start - calendar.first_day).days
     last = min(calendar.days - 1, (until - calendar.first_day).days)
     if last < first:
         return None
-    km = (
-        distances_km(calendar.coordinates, need.latitude, need.longitude)
-        if need.latitude is not None and need.longitude is not None
-        else (0.0,) * len(calendar.sites)
-    )
-    travel = np.array([round(each * MINUTES_PER_KM) for each in km], dtype=np.int64)
     wanted = need.sites & wish.sites if wish.sites else need.sites
-    in_play = [
-        index
-        for index, site in enumerate(calendar.sites)
-        if site in wanted and need.capabilities <= calendar.capabilities[index]
-    ]
-    if not in_play:
+    sites, travel = reach(calendar.places, wanted, need.capabilities, need.latitude, need.longitude)
+    if not len(sites):
         return None
-    in_play.sort(key=lambda index: (travel[index], index))
-    days = np.ones(calendar.days, dtype=np.bool_)
-    if wish.weekdays:
-        monday = calendar.first_day.weekday()
-        days = np.array([(monday + day) % 7 in wish.weekdays for day in range(calendar.days)], dtype=np.bool_)
     in_room = need.shape.preparation_min + need.shape.uptake_min
     on_scanner = in_room + need.shape.scan_min + int(CLEANING.total_seconds() // 60)
     earliest = need.earliest.timestamp() / 60
     return Query(
         tracer=calendar.tracers.index(need.tracer),
         procedure=calendar.procedures.index(need.procedure_code),
-        sites=np.array(in_play, dtype=np.int64),
+        sites=sites,
         travel_min=travel,
-        days=days,
+        days=_days(calendar.first_day.weekday(), calendar.days, wish.weekdays),
         first=first,
         last=last,
         delay_from=max(0, (need.not_before - calendar.first_day).days) if need.not_before else 0,

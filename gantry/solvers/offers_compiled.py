@@ -11,7 +11,6 @@ from numba import njit
 from gantry.solvers.offers import MINUTES_PER_DAY_OF_DELAY, SLOTS, WORDS, Choice, NetworkCalendar, Query
 
 WORD = np.uint64(64)
-ONE = np.uint64(1)
 NONE = np.uint64(0)
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 EDGE = 1e-9
@@ -66,11 +65,32 @@ def _first_bit(words, first, last):  # type: ignore[no-untyped-def]
             word &= ALL << np.uint64(first - 64 * i)
         if word != NONE:
             bit = 64 * i
-            while word & ONE == NONE:
-                word >>= ONE
-                bit += 1
+            width = 32
+            while width:
+                if word << np.uint64(64 - width) == NONE:
+                    word >>= np.uint64(width)
+                    bit += width
+                width //= 2
             return bit if bit <= last else -1
     return -1
+
+
+@njit(cache=True, inline="always")
+def _some_free(rooms, first_room, past_room, day, first, last):  # type: ignore[no-untyped-def]
+    """Whether one of the rooms has every slot of first..last free."""
+    if last >= SLOTS:
+        return False
+    for room in range(first_room, past_room):
+        whole = True
+        for i in range(first // 64, last // 64 + 1):
+            low, high = max(first - 64 * i, 0), min(last - 64 * i, 63)
+            mask = (ALL >> np.uint64(63 - (high - low))) << np.uint64(low)
+            if rooms[room, day, i] & mask != mask:
+                whole = False
+                break
+        if whole:
+            return True
+    return False
 
 
 @njit(cache=True)
@@ -83,10 +103,11 @@ def _search(  # type: ignore[no-untyped-def]
     found = np.empty((limit, 5), dtype=np.int64)  # cost, day, site, slot, row
     count = 0
     may = np.empty(WORDS, dtype=np.uint64)
-    any_room = np.empty(WORDS, dtype=np.uint64)
     run = np.empty(WORDS, dtype=np.uint64)
     scratch = np.empty(WORDS, dtype=np.uint64)
     on_row = np.empty(WORDS, dtype=np.uint64)
+    best = np.empty(2, dtype=np.int64)
+    row_of = np.empty(2, dtype=np.int64)
     nearest = travel_min[sites[0]]
     for day in range(first, last + 1):
         if day > due and count and found[0, 1] <= due:
@@ -121,27 +142,27 @@ def _search(  # type: ignore[no-untyped-def]
                     _set_range(may, low, high)
             if _first_bit(may, 0, SLOTS - 1) < 0:
                 continue
-            for i in range(WORDS):
-                any_room[i] = NONE
-            for room in range(room_from[site], room_from[site + 1]):
-                _runs(room_free[room, day], room_slots, run, scratch)
-                for i in range(WORDS):
-                    any_room[i] |= run[i]
-            best = np.full(2, -1, dtype=np.int64)
-            row_of = np.full(2, -1, dtype=np.int64)
+            best[0] = best[1] = -1
             for row in range(row_from[site], row_from[site + 1]):
                 if weight_kg > row_max_kg[row]:
                     continue
                 _runs(free[row, day], scan_slots, run, scratch)
                 _shift_down(run, scan_slot, on_row)
                 for i in range(WORDS):
-                    on_row[i] &= may[i] & any_room[i]
+                    on_row[i] &= may[i]
                 for half in range(2):
-                    if half == 0:
-                        slot = _first_bit(on_row, 0, noon[site, day] - 1) if morning else -1
-                    else:
-                        slot = _first_bit(on_row, noon[site, day], SLOTS - 1) if afternoon else -1
-                    if slot >= 0 and (best[half] < 0 or slot < best[half]):
+                    if not (morning if half == 0 else afternoon):
+                        continue
+                    low = 0 if half == 0 else noon[site, day]
+                    high = noon[site, day] - 1 if half == 0 else SLOTS - 1
+                    if best[half] >= 0:
+                        high = best[half] - 1
+                    slot = _first_bit(on_row, low, high)
+                    while slot >= 0 and not _some_free(
+                        room_free, room_from[site], room_from[site + 1], day, slot, slot + room_slots - 1
+                    ):
+                        slot = _first_bit(on_row, slot + 1, high)
+                    if slot >= 0:
                         best[half] = slot
                         row_of[half] = row
             for half in range(2):
@@ -196,4 +217,5 @@ def compiled_choices(calendar: NetworkCalendar, asked: Query, limit: int) -> lis
         asked.afternoon,
         limit,
     )
-    return [Choice(day > asked.due, cost, day, site, slot, row) for cost, day, site, slot, row in found.tolist()]
+    late = len(found) > 0 and found[0, 1] > asked.due
+    return [Choice(bool(late), *row) for row in found.tolist()]

@@ -6,6 +6,7 @@ choices and what else was answered is counted; the history that was recorded is 
 """
 
 import asyncio
+import logging
 import os
 import random
 import re
@@ -91,6 +92,7 @@ class Race:
 def run(*, rounds: int, seed: int, clients: int = 50, processes: int = 2) -> Race:
     """Raises NotStarted."""
     chance = random.Random(seed)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request would drown what a failure says
     people = prepared(clients)
     with web_processes(processes) as addresses:
         return asyncio.run(_run(people, addresses, rounds, chance))

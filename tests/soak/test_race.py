@@ -10,9 +10,9 @@ from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Reservation
 from tests.soak import race
 
-pytestmark = [pytest.mark.soak, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.soak, pytest.mark.journey, pytest.mark.django_db(transaction=True)]
 SIZE = os.environ.get("GANTRY_SOAK_SIZE")
-ROUNDS = 4 * int(SIZE) if SIZE else 6
+ROUNDS = 4 * int(SIZE) if SIZE else 4
 SEED = int(os.environ.get("GANTRY_SOAK_SEED", "1"))
 CLIENTS = 50
 OVERLAPS = """

@@ -67,7 +67,7 @@ def offers_for(
     if not found:
         return []
     km = (
-        search.distances_km(calendar.coordinates, need.latitude, need.longitude)
+        search.distances_km(calendar.places, need.latitude, need.longitude)
         if need.latitude is not None and need.longitude is not None
         else None
     )

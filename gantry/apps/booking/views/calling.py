@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from gantry.apps.accounts.access import requires
@@ -14,7 +15,7 @@ from gantry.apps.booking.forms import AttemptForm, ChoiceForm, TellForm, WishFor
 from gantry.apps.booking.models import Appointment, SlotOffer
 from gantry.apps.booking.views.worklist import ACTIVE, PRIORITIES
 from gantry.apps.referrals.models import RequestedProcedure
-from gantry.apps.referrals.services import authorisation_for, sites_of, why_not_covered_now
+from gantry.apps.referrals.services import authorisation_for, sites_of, why_not_by_site
 from gantry.apps.ui.wording import say_nhs_number
 from gantry.domain.access import Verb
 from gantry.domain.appointment import AppointmentState
@@ -100,12 +101,12 @@ def need_facts(row: RequestedProcedure) -> list[tuple[str, Any]]:
 
 
 def not_covered(request: HttpRequest, authorisation: Any, sites: list[Any]) -> dict[str, list[str]]:
-    """Sites where the exposure may not go ahead today, in the practitioner's own reasons."""
-    reasons = {
-        site.name: why_not_covered_now(authorisation, site=site, on=max(request.now.date(), authorisation.valid_from))
-        for site in sites
-    }
-    return {name: why for name, why in reasons.items() if why}
+    """Sites whose papers do not hold today, in the practitioner's own reasons."""
+    on = max(timezone.localdate(request.now), authorisation.valid_from)
+    reasons = why_not_by_site(
+        authorisation.procedure_code, sites=sites, window=(on, on), person=authorisation.practitioner
+    )
+    return {site.name: reasons[site.pk] for site in sites if reasons[site.pk]}
 
 
 def preparation(tracer_code: str) -> list[str]:
