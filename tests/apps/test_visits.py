@@ -7,6 +7,7 @@ import pytest
 
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale
+from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
 from gantry.apps.estate import services as estate
 from gantry.apps.estate.models import EmployerLicence, Fault
@@ -17,7 +18,7 @@ from gantry.apps.scanning.services import visits
 from gantry.domain.events import Cause, CauseCode, Initiator
 from gantry.domain.supply import Match
 from gantry.reference.nuclides import F18
-from tests.apps.factories import NOW, make_scanner
+from tests.apps.factories import NOW, make_bookable, make_booked_appointment, make_network, make_scanner
 from tests.apps.scan_day import BY, Day, make_booked, make_day, scan
 
 pytestmark = pytest.mark.django_db
@@ -332,3 +333,24 @@ def test_a_dynamic_scan_injects_on_a_scanner_that_has_begun():
     assert inject(day, visit, dose).reasons == ["Dynamic scan has not been recorded"]
     step(day, visit, "scan", 19, phase="start")
     assert isinstance(inject(day, visit, dose), Injection)
+
+
+def test_a_booking_made_moved_and_cancelled_by_its_own_verbs_takes_the_visit_along():
+    made = make_network()
+    make_bookable(made)
+    appointment = make_booked_appointment(made)
+    assert Visit.objects.get().appointment_id == appointment.pk
+    assert ScheduledStep.objects.get().state == "scheduled"
+    choice = next(
+        o.choice
+        for o in booking.offers_for(appointment.procedure, now=NOW)
+        if o.choice.arrival_at != appointment.arrival_at
+    )
+    moved = booking.move(
+        appointment, choice, cause=Cause(CauseCode.PATIENT_CANCELLED, Initiator.PATIENT), now=NOW, by=BY
+    )
+    assert isinstance(moved, Appointment), moved
+    assert Visit.objects.get().appointment_id == moved.pk
+    assert list(ScheduledStep.objects.order_by("pk").values_list("state", flat=True)) == ["removed", "scheduled"]
+    booking.cancel(moved, cause=FAILED, now=NOW, by=BY)
+    assert not Visit.objects.exists() and not ScheduledStep.objects.filter(state="scheduled").exists()
