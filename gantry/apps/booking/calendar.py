@@ -5,9 +5,10 @@ from threading import Lock
 from typing import Any
 
 from django.db import connection
+from django.db.models import Max
 from django.utils import timezone
 
-from gantry.apps.booking.models import Reservation
+from gantry.apps.booking.models import CalendarChange, Reservation
 from gantry.apps.estate.models import (
     ActivityAllotment,
     Closure,
@@ -34,6 +35,8 @@ from gantry.solvers.offers import NetworkCalendar, warm
 DAYS = 42
 FAULT_SHUTS_FOR = timedelta(days=2)
 """A fault that nobody has ended yet: nothing is promised on that scanner for today and tomorrow."""
+
+CHANGES_KEPT = 1000
 
 _kept: list[NetworkCalendar] = []
 _building = Lock()
@@ -148,3 +151,9 @@ def _busy(now: datetime, start: datetime, end: datetime) -> list[Busy]:
         if until > start:
             found.append(Busy(scanner, since, until))
     return found
+
+
+def trim_changes() -> None:
+    """The list of changes need only be long enough that two commits cannot be taken for none."""
+    last = CalendarChange.objects.aggregate(last=Max("pk"))["last"] or 0
+    CalendarChange.objects.filter(pk__lt=last - CHANGES_KEPT).delete()

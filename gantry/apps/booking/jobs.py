@@ -1,13 +1,10 @@
 """Jobs of booking: end holds whose time is up, ask again the day before, and keep the calendar's change list short."""
 
-from django.db.models import Max
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from gantry.apps.booking import services
-from gantry.apps.booking.models import CalendarChange
-
-CHANGES_KEPT = 1000
+from gantry.apps.booking.calendar import trim_changes
 
 
 @app.periodic(cron="* * * * *")
@@ -26,5 +23,4 @@ def recheck_authorisations(timestamp: int) -> None:
 @app.periodic(cron="17 * * * *")
 @app.task(name="trim_calendar_changes", queue="booking", queueing_lock="trim_calendar_changes")
 def trim_calendar_changes(timestamp: int) -> None:
-    last = CalendarChange.objects.aggregate(last=Max("pk"))["last"] or 0
-    CalendarChange.objects.filter(pk__lt=last - CHANGES_KEPT).delete()
+    trim_changes()

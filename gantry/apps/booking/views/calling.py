@@ -12,8 +12,7 @@ from django.views.decorators.http import require_POST
 from gantry.apps.accounts.access import requires
 from gantry.apps.booking import services
 from gantry.apps.booking.forms import AttemptForm, ChoiceForm, TellForm, WishForm
-from gantry.apps.booking.models import Appointment, SlotOffer
-from gantry.apps.booking.views.worklist import ACTIVE, PRIORITIES
+from gantry.apps.booking.services.waiting import ACTIVE, PRIORITIES
 from gantry.apps.referrals.models import RequestedProcedure
 from gantry.apps.referrals.services import authorisation_for, sites_of, why_not_by_site
 from gantry.apps.ui.wording import say_nhs_number
@@ -31,7 +30,7 @@ def found(request: HttpRequest, procedure: UUID) -> RequestedProcedure:
 @requires(Verb.BOOK)
 def book(request: HttpRequest, procedure: UUID) -> HttpResponse:
     row = found(request, procedure)
-    standing = Appointment.objects.filter(procedure=row, state__in=ACTIVE).order_by("-pk").first()
+    standing = row.appointments.filter(state__in=ACTIVE).order_by("-pk").first()
     if standing and standing.state != AppointmentState.HELD:
         return redirect("booking:appointment", standing.pk)
     return page(request, row)
@@ -42,11 +41,7 @@ def page(request: HttpRequest, row: RequestedProcedure, *, status: int = 200, **
     sites = [site for site in sites_of(row.referral) if authorisation and site.pk in authorisation.sites]
     wish = WishForm(request.GET if request.method == "GET" and request.GET else None,
                     sites=[(s.pk, s.name) for s in sites], now=request.now)  # fmt: skip
-    held = (
-        Appointment.objects.filter(procedure=row, state=AppointmentState.HELD.value)
-        .select_related("site", "scanner")
-        .first()
-    )
+    held = row.appointments.filter(state=AppointmentState.HELD.value).select_related("site", "scanner").first()
     offers = more.pop("offers", None)
     if offers is None:
         offers = services.offers_for(row, now=request.now, wish=wish.wish())
@@ -64,9 +59,7 @@ def page(request: HttpRequest, row: RequestedProcedure, *, status: int = 200, **
         "attempt": AttemptForm(now=request.now),
         "tell": TellForm(now=request.now),
         "contacts": row.referral.contacts.order_by("-at", "-pk")[:8],
-        "declined": SlotOffer.objects.filter(procedure=row, state="declined")
-        .select_related("site")
-        .order_by("-pk")[:5],
+        "declined": row.offers.filter(state="declined").select_related("site").order_by("-pk")[:5],
         "preparation": preparation(row.tracer),
     }
     return render(request, "booking/book.html", {**context, **more}, status=status)
@@ -136,7 +129,7 @@ def hold(request: HttpRequest, procedure: UUID) -> HttpResponse:
 
 def keep_what_was_offered(request: HttpRequest, row: RequestedProcedure) -> None:
     """Once a day and person: the choices that stood on the page when somebody started to hold."""
-    if not SlotOffer.objects.filter(procedure=row, made_at__date=request.now.date()).exists():
+    if not row.offers.filter(made_at__date=request.now.date()).exists():
         offers = services.offers_for(row, now=request.now)
         services.make_offers(row, offers, now=request.now, by=request.acting.actor)
 
@@ -150,8 +143,8 @@ def decline(request: HttpRequest, procedure: UUID) -> HttpResponse:
     if not form.is_valid():
         return page(request, row, status=422, refused=["That choice could not be read: choose again"])
     keep_what_was_offered(request, row)
-    offer = SlotOffer.objects.filter(
-        procedure=row, arrival_at=form.cleaned_data["arrival_at"], scanner=form.cleaned_data["scanner"], state="made"
+    offer = row.offers.filter(
+        arrival_at=form.cleaned_data["arrival_at"], scanner=form.cleaned_data["scanner"], state="made"
     ).first()
     if offer:
         services.decline(
@@ -168,7 +161,7 @@ def attempt(request: HttpRequest, procedure: UUID) -> HttpResponse:
     if not form.is_valid():
         return page(request, row, status=422, attempt=form)
     given = form.cleaned_data
-    standing = Appointment.objects.filter(procedure=row, state__in=ACTIVE).order_by("-pk").first()
+    standing = row.appointments.filter(state__in=ACTIVE).order_by("-pk").first()
     services.log_attempt(
         row.referral,
         channel=given["channel"],

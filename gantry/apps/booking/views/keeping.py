@@ -1,13 +1,13 @@
 """One appointment: confirm it, tell the patient, move it, end it, and see what happened to it."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
@@ -18,23 +18,14 @@ from gantry.apps.audit.services import Stale
 from gantry.apps.booking import services
 from gantry.apps.booking.forms import CauseForm, ChoiceForm, NotAttendedForm, TellForm, WishForm
 from gantry.apps.booking.models import Appointment
+from gantry.apps.booking.services.waiting import roots_near
 from gantry.apps.booking.views.calling import need_facts, patient_facts, preparation
 from gantry.apps.referrals.services import sites_of, why_not_covered_now
 from gantry.apps.ui.parts import Link, NextStep, Tag
 from gantry.domain.access import Verb
 from gantry.domain.appointment import APPOINTMENT, AppointmentEvent, AppointmentState
-from gantry.domain.events import EventKind
 from gantry.domain.lifecycle import IllegalMove, allowed
 
-ROOTS = {
-    EventKind.BATCH_FAILED: "Batch failed",
-    EventKind.BATCH_REJECTED: "Batch rejected",
-    EventKind.ORDER_FAILED: "Order failed",
-    EventKind.SCANNER_FAILED: "Scanner failed",
-    EventKind.EQUIPMENT_TEST_FAILED: "Equipment test failed",
-    EventKind.INCIDENT_OPENED: "Incident opened",
-}
-ROOTS_LAST = timedelta(days=3)
 STATE_TAGS = {
     AppointmentState.HELD: Tag("Held", "held"),
     AppointmentState.BOOKED: Tag("Booked, not told", "soon"),
@@ -81,7 +72,6 @@ def page(request: HttpRequest, row: Appointment, *, status: int = 200, **more: A
             for offer in services.offers_for(row.procedure, now=request.now, wish=wish.wish())
             if offer.arrival_at != row.arrival_at
         ]
-    replaced_by = Appointment.objects.filter(replaces=row).first()
     context = {
         "appointment": row,
         "procedure": row.procedure,
@@ -89,7 +79,7 @@ def page(request: HttpRequest, row: Appointment, *, status: int = 200, **more: A
         "state": STATE_TAGS[AppointmentState(row.state)],
         "facts": patient_facts(row.procedure),
         "need": need_facts(row.procedure),
-        "replaced_by": replaced_by,
+        "replaced_by": getattr(row, "replaced_by", None),
         "can": {event.value for event in can} if may_book else set(),
         "movable": movable,
         "not_covered": why_not_covered_now(row.authorisation, site=row.site, on=on)
@@ -117,14 +107,9 @@ def page(request: HttpRequest, row: Appointment, *, status: int = 200, **more: A
 
 
 def root_events(request: HttpRequest, row: Appointment) -> list[tuple[str, str]]:
-    """What failed lately at this site or anywhere in this person's organisations: one root may displace many people."""
-    since = request.now - ROOTS_LAST
-    events = (Event.objects.for_user(request.acting.scope) | Event.objects.filter(site=row.site_id)).filter(
-        kind__in=[kind.value for kind in ROOTS], happened_at__gte=since
-    )
     return [
-        (str(event.pk), f"{ROOTS[EventKind(event.kind)]}, {timezone.localtime(event.happened_at):%-d %B %H:%M}")
-        for event in events.order_by("-happened_at")[:20]
+        (str(event.pk), f"{words.said(event.kind)}, {timezone.localtime(event.happened_at):%-d %B %H:%M}")
+        for event in roots_near(row, now=request.now)
     ]
 
 
@@ -154,7 +139,7 @@ def acting_on(act: Act) -> Callable[..., HttpResponse]:
 
 
 def stale(request: HttpRequest, row: Appointment, last: Event | None) -> HttpResponse:
-    link = Link("Open it as it is now", f"/booking/appointment/{row.pk}/")
+    link = Link("Open it as it is now", reverse("booking:appointment", args=[row.pk]))
     return render(
         request,
         "booking/stale.html",

@@ -1,137 +1,29 @@
 """The worklist: who needs a call now, by risk."""
 
-from datetime import date, timedelta
 from typing import Any
 
-from django.db.models import DateField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce, Least
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 
 from gantry.apps.accounts.access import requires
-from gantry.apps.booking.models import Appointment, ContactAttempt
 from gantry.apps.booking.services.telling import OUTCOMES
-from gantry.apps.estate.models import Closure, Fault, Site
-from gantry.apps.referrals.models import RequestedProcedure
+from gantry.apps.booking.services.waiting import LISTS, PRIORITIES, narrowed, open_procedures
+from gantry.apps.estate.models import Site
 from gantry.apps.ui.listing import Column, Filter, Listing, Search
 from gantry.apps.ui.parts import Card, Tag
 from gantry.apps.ui.wording import say_nhs_number
 from gantry.domain.access import Verb
 from gantry.domain.appointment import AppointmentState
-from gantry.domain.referral import ReferralState
 
 S = AppointmentState
-PROMISED = (S.BOOKED.value, S.TOLD.value)
-ACTIVE = (S.HELD.value, *PROMISED, S.ARRIVED.value)
-OPEN_REFERRALS = (
-    ReferralState.ACCEPTED.value,
-    ReferralState.TO_VET.value,
-    ReferralState.AWAITING_REFERRER.value,
-    ReferralState.ON_HOLD.value,
-)
-RISK_DAYS = 5
-FAR = date(9999, 12, 31)
-PRIORITIES = {1: "Routine", 2: "Urgent", 3: "Two-week wait"}
 STATES = {
     S.HELD.value: Tag("Held", "held"),
     S.BOOKED.value: Tag("Booked, not told", "soon"),
     S.TOLD.value: Tag("Told", "good"),
     S.ARRIVED.value: Tag("Here", "info"),
 }
-LISTS = {
-    "no_slot": "No slot yet",
-    "at_risk": "Clock at risk",
-    "must_move": "Must move",
-    "no_answer": "Did not answer",
-    "to_tell": "Not told yet",
-    "held": "Held now",
-    "coming": "Booked and told",
-}
-
-
-def open_procedures(request: HttpRequest) -> QuerySet[RequestedProcedure]:
-    """Every scan still to come that this person may see, with its standing slot and the last attempt to ring."""
-    active = Appointment.objects.filter(procedure=OuterRef("pk"), state__in=ACTIVE).order_by("-pk")
-    done = Appointment.objects.filter(procedure=OuterRef("pk"), state=S.FULFILLED.value)
-    rung = ContactAttempt.objects.filter(referral=OuterRef("referral")).order_by("-at", "-pk")
-    return (
-        RequestedProcedure.objects.for_user(request.acting.scope)
-        .filter(referral__state__in=OPEN_REFERRALS)
-        .filter(~Exists(done))
-        .select_related("referral__patient")
-        .annotate(
-            slot=Subquery(active.values("pk")[:1]),
-            slot_state=Subquery(active.values("state")[:1]),
-            slot_at=Subquery(active.values("scan_at")[:1]),
-            slot_site=Subquery(active.values("site__name")[:1]),
-            rung_at=Subquery(rung.values("at")[:1]),
-            rung_outcome=Subquery(rung.values("outcome")[:1]),
-            risk_on=Least(
-                Coalesce(F("referral__breach_on"), Value(FAR, DateField())),
-                Coalesce(F("referral__needed_by"), Value(FAR, DateField())),
-            ),
-        )
-        # A scan that waits for a decision and has no slot is the practitioner's to see, not a call to make.
-        .filter(Q(referral__state=ReferralState.ACCEPTED.value) | Q(slot__isnull=False))
-    )
-
-
-def no_slot(rows: QuerySet[Any]) -> QuerySet[Any]:
-    return rows.filter(slot__isnull=True, referral__state=ReferralState.ACCEPTED.value)
-
-
-def at_risk(rows: QuerySet[Any], today: date) -> QuerySet[Any]:
-    """No slot and little time, or a slot after the limit."""
-    return rows.filter(
-        Q(slot__isnull=True, risk_on__lte=today + timedelta(days=RISK_DAYS))
-        | Q(slot__isnull=False, slot_at__date__gt=F("risk_on"))
-    )
-
-
-def must_move(rows: QuerySet[Any], now: Any) -> QuerySet[Any]:
-    """A promise that something has overtaken: the decision, the scanner, the site or the tracer."""
-    shut = Closure.objects.filter(
-        Q(scanner=None) | Q(scanner=OuterRef("scanner")),
-        site=OuterRef("site"),
-        from_at__lt=OuterRef("ends_at"),
-        to_at__gt=OuterRef("arrival_at"),
-    )
-    broken = Fault.objects.filter(
-        Q(to_at=None, from_at__gt=OuterRef("arrival_at") - timedelta(days=2)) | Q(to_at__gt=OuterRef("arrival_at")),
-        scanner=OuterRef("scanner"),
-        from_at__lt=OuterRef("ends_at"),
-    )
-    overtaken = Appointment.objects.filter(
-        Q(Exists(shut))
-        | Q(Exists(broken))
-        | ~Q(authorisation__state="valid")
-        | Q(allotment__usable_to__lt=F("injection_at")),
-        procedure=OuterRef("pk"),
-        state__in=PROMISED,
-        ends_at__gt=now,
-    )
-    return rows.filter(Exists(overtaken))
-
-
-def narrowed(rows: QuerySet[Any], name: str, now: Any) -> QuerySet[Any]:
-    match name:
-        case "no_slot":
-            return no_slot(rows)
-        case "at_risk":
-            return at_risk(rows, timezone.localdate(now))
-        case "must_move":
-            return must_move(rows, now)
-        case "no_answer":
-            untold = Q(slot_state__isnull=True) | ~Q(slot_state=S.TOLD.value)
-            return rows.filter(untold, rung_outcome__isnull=False).exclude(rung_outcome="spoke")
-        case "to_tell":
-            return rows.filter(slot_state=S.BOOKED.value)
-        case "held":
-            return rows.filter(slot_state=S.HELD.value)
-        case _:
-            return rows.filter(slot_state__in=[S.TOLD.value, S.ARRIVED.value])
 
 
 def search(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
@@ -196,7 +88,7 @@ def listing_for(name: str) -> Listing:
 def worklist(request: HttpRequest) -> HttpResponse:
     name = request.GET.get("list", "no_slot")
     name = name if name in LISTS else "no_slot"
-    rows = open_procedures(request)
+    rows = open_procedures(request.acting.scope)
     listing = listing_for(name)
     chosen = narrowed(rows, name, request.now)
     if listing.wants_csv(request):
