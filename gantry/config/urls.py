@@ -21,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("booking/", include("gantry.apps.booking.urls")),
     path("tracer/", include("gantry.apps.radiopharmacy.urls")),
     path("", include("gantry.apps.scanning.urls")),
+    path("reports/", include("gantry.apps.reporting.urls")),
     path("", include("gantry.apps.desk.urls")),
 ]
 

@@ -10,3 +10,5 @@ class Scanning(AppConfig):
 
         roles = {"radiographer", "session_lead", "radiopharmacist", "physicist", "practitioner", "booking_coordinator"}
         navigation.register("Board", "scanning:choose", roles=roles | {"manager"}, order=30)
+        deciders = {"radiographer", "session_lead", "reporter", "manager"}
+        navigation.register("Images held", "scanning:reconcile", roles=deciders, order=40)

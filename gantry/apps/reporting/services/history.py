@@ -1,0 +1,167 @@
+"""All that a reporter looks at beside the text: the question, the history, the day's facts, and what came before."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gantry.apps.referrals.models import Prior, RequestedProcedure
+from gantry.apps.reporting.models import Report
+from gantry.apps.scanning.models import DoseRecord, ImageDispatch, Study, StudyState, Visit
+from gantry.apps.scanning.services.performed import Disagreement, disagreements
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One injection as the room recorded it, and the uptake to the scan that followed."""
+
+    tracer: str
+    net_mbq: float | None
+    drawn_mbq: float
+    injected_at: datetime
+    uptake_min: int | None
+    body_site: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoseSaid:
+    """What one source says of the injection; sources that disagree stand beside each other."""
+
+    source: str
+    mbq: float | None
+    at: datetime | None
+    weight_kg: float | None
+    differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TheDay:
+    given: tuple[Given, ...]
+    doses: tuple[DoseSaid, ...]
+    weight_kg: float | None
+    glucose_mmol_per_l: float | None
+    site: str
+    scanner: str
+    disagreements: tuple[Disagreement, ...]
+    breaches: tuple[str, ...]
+
+
+MBQ_APART, MINUTES_APART, KG_APART = 0.05, 2, 0.5
+"""Further apart than this (a share, minutes, kg) and two sources differ."""
+
+
+def the_day(procedure: RequestedProcedure) -> TheDay | None:
+    visit = (
+        Visit.objects.filter(appointment__procedure=procedure)
+        .exclude(state="not_seen")
+        .select_related("site", "appointment__scanner")
+        .order_by("-on", "-pk")
+        .first()
+    )
+    if visit is None:
+        return None
+    steps = [step for step in visit.steps.order_by("happened_at") if step.current]
+    scans = [step.happened_at for step in steps if step.act == "acquire" and step.phase == "start"]
+    given = tuple(
+        Given(
+            each.dose.tracer,
+            each.dose.net_mbq,
+            each.dose.drawn_mbq,
+            each.injected_at,
+            next((round((at - each.injected_at).total_seconds() / 60) for at in scans if at >= each.injected_at), None),
+            each.body_site,
+        )
+        for each in visit.injections.select_related("dose").order_by("injected_at")
+    )
+    return TheDay(
+        given,
+        doses_said(procedure, given, visit.weight_kg),
+        visit.weight_kg,
+        visit.glucose_mmol_per_l,
+        visit.site.name,
+        visit.appointment.scanner.name,
+        tuple(disagreements(visit)),
+        tuple(reason for step in steps for reason in step.breach),
+    )
+
+
+def doses_said(
+    procedure: RequestedProcedure, given: tuple[Given, ...], weight_kg: float | None
+) -> tuple[DoseSaid, ...]:
+    """The room's record first, then each source of the images, with what differs named."""
+    room = [DoseSaid("Room", each.net_mbq or each.drawn_mbq, each.injected_at, weight_kg) for each in given]
+    records = DoseRecord.objects.filter(study__procedure=procedure, study__state=StudyState.MATCHED).order_by("pk")
+    said = {
+        (row.total_dose_mbq, row.injected_at, row.weight_kg): DoseSaid(
+            f"Images ({row.radiopharmaceutical or 'tracer not named'})",
+            row.total_dose_mbq,
+            row.injected_at,
+            row.weight_kg,
+            apart(row, room),
+        )
+        for row in records
+    }
+    return (*room, *said.values())
+
+
+def apart(row: DoseRecord, room: list[DoseSaid]) -> tuple[str, ...]:
+    """What no injection of the room's record agrees with."""
+    if not room:
+        return ()
+    found = []
+    mbq = [each.mbq for each in room if each.mbq]
+    if row.total_dose_mbq and mbq and all(abs(row.total_dose_mbq - each) > MBQ_APART * each for each in mbq):
+        found.append("activity")
+    times = [each.at for each in room if each.at]
+    if row.injected_at and all(abs((row.injected_at - at).total_seconds()) > MINUTES_APART * 60 for at in times):
+        found.append("time")
+    weights = [each.weight_kg for each in room if each.weight_kg]
+    if row.weight_kg and weights and all(abs(row.weight_kg - each) > KG_APART for each in weights):
+        found.append("weight")
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier scan of this person that we hold."""
+
+    procedure: RequestedProcedure
+    report: Report | None
+    scanner: str
+    uptake_min: int | None
+    differs: str
+
+
+def earlier(procedure: RequestedProcedure) -> list[Earlier]:
+    """Each of ours with a warning when its scanner or its uptake was another: values do not compare."""
+    now = the_day(procedure)
+    found = []
+    others = RequestedProcedure.objects.filter(
+        referral__patient=procedure.referral.patient_id, created_at__lt=procedure.created_at
+    )
+    for other in others.select_related("report").order_by("-created_at")[:10]:
+        was = the_day(other)
+        uptake = was.given[0].uptake_min if was and was.given else None
+        here = now.given[0].uptake_min if now and now.given else None
+        differs = []
+        if was and now and was.scanner != now.scanner:
+            differs.append(f"scanned on {was.scanner}, now on {now.scanner}")
+        if uptake and here and abs(uptake - here) > 10:
+            differs.append(f"uptake {uptake} minutes, now {here}")
+        found.append(
+            Earlier(other, getattr(other, "report", None), was.scanner if was else "", uptake, "; ".join(differs))
+        )
+    return found
+
+
+def outside(procedure: RequestedProcedure) -> list[Prior]:
+    return list(procedure.referral.priors.order_by("-on", "pk"))
+
+
+def studies(procedure: RequestedProcedure) -> list[Study]:
+    return list(
+        procedure.studies.filter(state=StudyState.MATCHED).prefetch_related("checks", "series").order_by("received_at")
+    )
+
+
+def sent(procedure: RequestedProcedure) -> list[ImageDispatch]:
+    rows = ImageDispatch.objects.filter(study__procedure=procedure).select_related("organisation", "message")
+    return list(rows.order_by("organisation__name"))

@@ -1,0 +1,220 @@
+"""Images: whose they are, when nobody could be sure; and one study with all that is known of it."""
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.db.models import Count, Sum
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from gantry.apps.accounts.access import requires
+from gantry.apps.audit.services import Stale
+from gantry.apps.audit.timeline import timeline
+from gantry.apps.referrals.models import RequestedProcedure
+from gantry.apps.scanning.models import DoseRecord, Injection, PerformedStep, ReconcileItem, Study
+from gantry.apps.scanning.services import images
+from gantry.apps.ui.fields import Radios
+from gantry.apps.ui.forms import Form
+from gantry.apps.ui.listing import Column, Listing
+from gantry.apps.ui.parts import Tag
+from gantry.domain.access import Verb
+
+APART = "apart"
+
+
+WHICH = (("", "Held"), ("settled", "Decided"))
+
+
+QUEUE = Listing(
+    caption="Images whose owner is not sure",
+    columns=(
+        Column("name", "Name as sent", lambda i: i.theirs.get("patient_name") or "none", plain=None),
+        Column("number", "Patient id as sent", lambda i: i.theirs.get("patient_id") or "none"),
+        Column("accession", "Accession as sent", lambda i: i.theirs.get("accession_number") or "none"),
+        Column("reason", "Why it is held", lambda i: i.reason),
+        Column("images", "Images", lambda i: i.study.instances_count, numeric=True),
+        Column("site", "Site", lambda i: i.site.name if i.site else "Unknown scanner", sort="site__name"),
+        Column("opened", "Since", lambda i: i.opened_at, sort="opened_at"),
+        Column("state", "State", lambda i: Tag("Held", "held") if i.state == "open" else said_of(i)),
+    ),
+    href=lambda i: reverse("scanning:reconcile_item", args=[i.pk]),
+    default_sort="opened",
+)
+
+
+def said_of(item: ReconcileItem) -> Tag:
+    return Tag("Matched", "good") if item.decision == "matched" else Tag("Kept apart", "off")
+
+
+@requires(Verb.RECONCILE)
+def reconcile(request: HttpRequest) -> HttpResponse:
+    which = "settled" if request.GET.get("which") == "settled" else ""
+    rows = ReconcileItem.objects.for_user(request.acting.scope).select_related("study", "site")
+    rows = rows.filter(state=which or "open")
+    if QUEUE.wants_csv(request):
+        return QUEUE.csv(request, rows, "held-images.csv")
+    return render(
+        request, "scanning/reconcile.html", {"listing": QUEUE.page(request, rows), "which": which, "choices": WHICH}
+    )
+
+
+class Decision(Form):
+    choice = forms.ChoiceField(label="Whose images are these?", widget=Radios())
+    note = forms.CharField(
+        label="How do you know?",
+        required=False,
+        max_length=600,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Needed when something differs, and when they are kept apart",
+    )
+    marks_optional = False
+
+    def __init__(self, *args: Any, candidates: list[RequestedProcedure], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["choice"].choices = [
+            *((str(p.pk), f"{p.referral.patient.name}: {p.title}, accession {p.accession_number}") for p in candidates),
+            (APART, "Nobody's here: keep them apart"),
+        ]
+
+
+def candidates_for(request: HttpRequest, item: ReconcileItem, asked: str) -> list[RequestedProcedure]:
+    """What shares a number with the images, and what the person looked up by accession number: within their scope."""
+    rows = RequestedProcedure.objects.for_user(request.acting.scope).select_related("referral__patient")
+    found = {row.pk: row for row in rows.filter(pk__in=item.ours).order_by("-created_at")}
+    if asked:
+        found |= {row.pk: row for row in rows.filter(accession_number=asked)}
+    return list(found.values())
+
+
+@requires(Verb.RECONCILE)
+def reconcile_item(request: HttpRequest, key: UUID) -> HttpResponse:
+    rows = ReconcileItem.objects.for_user(request.acting.scope).select_related("study", "site", "settled_by")
+    item = get_object_or_404(rows, pk=key)
+    asked = (request.GET.get("accession") or request.POST.get("accession") or "").strip().upper()[:16]
+    candidates = candidates_for(request, item, asked)
+    form = Decision(request.POST or None, now=request.now, candidates=candidates)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            chosen = form.cleaned_data["choice"]
+            procedure = next((each for each in candidates if str(each.pk) == chosen), None)
+            try:
+                images.reconcile(
+                    item,
+                    procedure=procedure,
+                    note=form.cleaned_data["note"],
+                    by=request.acting.actor,
+                    person=request.acting.person,
+                    now=request.now,
+                )
+            except images.NeedsNote:
+                form.add_error("note", "Say how you know whose they are")
+            except Stale:
+                messages.error(request, "Somebody decided this a moment ago.")
+                return redirect("scanning:reconcile_item", key)
+            else:
+                messages.success(request, "Matched." if procedure else "Kept apart.")
+                return redirect("scanning:reconcile")
+    context = {
+        "item": item,
+        "study": item.study,
+        "theirs": theirs(item),
+        "sides": [(each, images.differences(item, each)) for each in candidates],
+        "asked": asked,
+        "not_found": bool(asked) and not any(each.accession_number == asked for each in candidates),
+        "form": form,
+        "events": timeline(item.study_id),
+    }
+    return render(request, "scanning/reconcile_item.html", context, status=status)
+
+
+def theirs(item: ReconcileItem) -> list[tuple[str, str]]:
+    said = item.theirs
+    return [
+        (label, said.get(name) or "not sent")
+        for label, name in (
+            ("Name", "patient_name"),
+            ("Patient id", "patient_id"),
+            ("Issued by", "patient_id_issuer"),
+            ("Born", "birth_date"),
+            ("Sex", "sex"),
+            ("Accession number", "accession_number"),
+            ("Study date", "study_date"),
+            ("Description", "description"),
+        )
+    ]
+
+
+@requires(Verb.SEE_REFERRALS)
+def study(request: HttpRequest, key: UUID) -> HttpResponse:
+    """A study of somebody in scope, or one that is held and that this person may decide about."""
+    scope = request.acting.scope
+    rows = Study.objects.select_related("procedure__referral__patient", "appointment__site")
+    held = ReconcileItem.objects.for_user(scope).filter(study=key) if request.acting.may(Verb.RECONCILE) else None
+    row = rows.filter(pk=key).filter(Study.scope(scope)).first() or (
+        rows.filter(pk=key).first() if held is not None and held.exists() else None
+    )
+    if row is None:
+        raise Http404("study")
+    records = list(row.dose_records.order_by("series_uid"))
+    context = {
+        "study": row,
+        "item": held.order_by("-opened_at").first() if held is not None else None,
+        "series": row.series.annotate(count=Count("instances"), size=Sum("instances__size")).order_by("number", "pk"),
+        "checks": row.checks.order_by("-at"),
+        "dispatches": row.dispatches.select_related("organisation", "message").order_by("organisation__name"),
+        "doses": doses(row, records),
+        "steps": PerformedStep.objects.filter(scheduled_step__procedure=row.procedure_id).order_by("started_at")
+        if row.procedure_id
+        else [],
+        "events": timeline(row.pk),
+    }
+    return render(request, "scanning/study.html", context)
+
+
+def doses(row: Study, records: list[DoseRecord]) -> list[dict[str, Any]]:
+    """Every source beside the others: one that differs from the room's record says so, and none is averaged."""
+    given = (
+        list(Injection.objects.filter(visit__appointment__procedure=row.procedure_id).select_related("dose", "visit"))
+        if row.procedure_id
+        else []
+    )
+    rows: list[dict[str, Any]] = [
+        {
+            "source": f"The room ({each.by_name})",
+            "tracer": each.dose.tracer,
+            "mbq": each.dose.net_mbq or each.dose.drawn_mbq,
+            "at": each.injected_at,
+            "weight_kg": each.visit.weight_kg,
+            "differs": [],
+        }
+        for each in given
+    ]
+    first = rows[0] if rows else None
+    for record in records:
+        found = {
+            "source": f"Image header, series {record.series_uid[-12:]}",
+            "tracer": record.radiopharmaceutical,
+            "mbq": record.total_dose_mbq,
+            "at": record.injected_at,
+            "weight_kg": record.weight_kg,
+        }
+        rows.append(found | {"differs": differing(found, first)})
+    return rows
+
+
+def differing(found: dict[str, Any], first: dict[str, Any] | None) -> list[str]:
+    if first is None:
+        return []
+    said = []
+    if found["mbq"] and first["mbq"] and abs(found["mbq"] - first["mbq"]) > 0.05 * first["mbq"]:
+        said.append("activity")
+    if found["at"] and abs((found["at"] - first["at"]).total_seconds()) > 120:
+        said.append("time")
+    if found["weight_kg"] and first["weight_kg"] and abs(found["weight_kg"] - first["weight_kg"]) > 0.5:
+        said.append("weight")
+    return said
