@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from pathlib import Path
 from time import monotonic
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
 from gantry.apps.audit.models import InboxMessage
 from gantry.apps.booking.models import Appointment
 from gantry.apps.radiopharmacy.models import SupplyRun
-from gantry.apps.scanning.models import Visit
 from gantry.cli.demonstration.booking import Booking
 from gantry.cli.demonstration.clock import Clock
 from gantry.cli.demonstration.hot_lab import HotLab, Scanners
@@ -26,12 +27,15 @@ from gantry.cli.demonstration.places import (
     runs_on,
 )
 from gantry.cli.demonstration.referring import Referring
+from gantry.cli.demonstration.reporting import Following
 from gantry.cli.demonstration.scan_day import ScanDay
 from gantry.cli.demonstration.staff import hospitals, make_people, password, show_signins
 from gantry.cli.demonstration.stage import Stage, open_stage
+from gantry.cli.places import VAR
 from gantry.domain.events import Cause
 from gantry.domain.network.people import Hospital
 from gantry.domain.network.script import Script, Story, script
+from gantry.gateways.emulators.hospital import Pacs, Results
 from gantry.reference.network import PRACTICE, SITES
 
 SEED, PATIENTS = 2266, 300
@@ -73,8 +77,8 @@ def load(
         make_organisations(marker.received_at)
         make_people(marker.received_at)
         progress("Demonstration people may sign in; their past weeks are being lived now")
-        make_sessions(marker.received_at)
-        make_runs(marker.received_at)
+        make_sessions(marker.received_at, weeks)
+        make_runs(marker.received_at, weeks)
         acts = live(marker.received_at, seed=seed, patients=patients, weeks=weeks, progress=progress)
         InboxMessage.objects.filter(pk=marker.pk).update(outcome=LIVED)
     seconds = monotonic() - began
@@ -133,6 +137,7 @@ def script_for(now: datetime, *, seed: int, patients: int, weeks: timedelta) -> 
         today_from_min=max(minute - 230, 30),
         today_to_min=min(minute + 240, 22 * 60),
         failed_batch_day=last_weekday_before(midnight, weeks),
+        breakdown_day=last_weekday_before(midnight - timedelta(days=8), weeks - timedelta(days=8)),
     )
 
 
@@ -170,6 +175,7 @@ class Day:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.bookings: dict[int, Booking] = {}
+        self.hospital, self.pacs = Results(), Pacs(emulated_root())
 
     def booking_for(self, story: Story) -> Booking:
         booking = Booking(self.stage, story, lambda appointment: self.expect(story, appointment))
@@ -177,14 +183,17 @@ class Day:
         return booking
 
     def expect(self, story: Story, appointment: Appointment) -> None:
-        ScanDay(self.stage, story, appointment, lambda visit, at: self.scanned(story, visit, at)).begin()
+        following = Following(self.stage, story, self.hospital, self.pacs, Path(settings.IMAGES_ROOT))
+        ScanDay(self.stage, story, appointment, following).begin()
 
     def displace(self, appointment: Appointment, cause: Cause, now: datetime) -> None:
         number = int(appointment.referral.source_key.rpartition(":")[2])
         self.bookings[number].move(appointment, cause, now)
 
-    def scanned(self, story: Story, visit: Visit, now: datetime) -> None:
-        """Where reporting begins."""
+
+def emulated_root() -> Path:
+    """Where the emulated hospital keeps its images: beside ours, never among them."""
+    return VAR / "emulated" / "hospital"
 
 
 @dataclass(slots=True)

@@ -159,7 +159,9 @@ class Scanners:
         if hours is None:
             return
         for place, scanner in enumerate(self.stage.scanners[self.site.pk]):
-            at = hours.opens - timedelta(minutes=50 - 5 * place)
+            # Never on the evening before: a test counts for the local day on which it was made.
+            midnight = hours.opens.replace(hour=0, minute=0)
+            at = max(hours.opens - timedelta(minutes=50), midnight) + timedelta(minutes=1 + place)
             self.stage.clock.at(at, lambda now, one=scanner: self.test(one, now))
         for breakdown in self.stage.script.breakdowns:
             if (breakdown.site_rank, breakdown.day) == (self.rank, day):

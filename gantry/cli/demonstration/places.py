@@ -155,20 +155,20 @@ def make_endpoints(organisation: Organisation) -> None:
     )
 
 
-def days_around(now: datetime) -> Iterator[date]:
+def days_around(now: datetime, weeks: timedelta) -> Iterator[date]:
     today = now.astimezone(LONDON).date()
-    for offset in range(-WEEKS.days, WEEKS.days + 1):
+    for offset in range(-weeks.days, weeks.days + 1):
         yield today + timedelta(days=offset)
 
 
 @transaction.atomic
-def make_sessions(now: datetime) -> None:
-    """Each scanner's opening hours for the past and the coming six weeks."""
+def make_sessions(now: datetime, weeks: timedelta) -> None:
+    """Each scanner's opening hours for the past and the coming weeks."""
     rows = []
     for fact in SITES.values():
         site = Site.objects.get(ods_code=fact.value.ods)
         for scanner in Scanner.objects.filter(deployments__site=site):
-            for on in days_around(now):
+            for on in days_around(now, weeks):
                 if hours := hours_on(fact.value, on, now):
                     roles = ["radiographer", "radiographer", "session_lead"]
                     rows.append(
@@ -206,14 +206,14 @@ def runs_on(facts: ScanningSite, on: date, now: datetime) -> list[Due]:
     return found
 
 
-def make_runs(now: datetime, *, report: object = None) -> None:
+def make_runs(now: datetime, weeks: timedelta) -> None:
     """What the supplier brings, and so how much may be promised on each day."""
     supplier = Organisation.objects.get(ods_code=SUPPLIER)
     for fact in SITES.values():
         site = Site.objects.get(ods_code=fact.value.ods)
         had = set(SupplyRun.objects.filter(site=site).values_list("tracer", "due_at"))
         with transaction.atomic():
-            for on in days_around(now):
+            for on in days_around(now, weeks):
                 for due in runs_on(fact.value, on, now):
                     if (due.tracer, due.due_at) in had:
                         continue

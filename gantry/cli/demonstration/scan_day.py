@@ -1,7 +1,9 @@
 """Performs one person's scan day: arrival, the protocol's steps, the dose, and how the visit ends."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Protocol
+
+from django.db import transaction
 
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
@@ -27,14 +29,20 @@ WAIT_FOR_TRACER = timedelta(minutes=10)
 LONGEST_WAIT = timedelta(minutes=70)
 OVERRIDE = "Session lead agreed: the list runs late and the scanner is kept for this person"
 
-type Scanned = Callable[[Visit, datetime], None]
+
+class Follows(Protocol):
+    """What comes after the scan: images and report."""
+
+    def scanned(self, visit: Visit, now: datetime) -> None: ...
+
+    def checked(self, visit: Visit, now: datetime) -> None: ...
 
 
 class ScanDay:
     """One appointment's day. Each act asks for the next, so that a delay is felt by all that follow."""
 
-    def __init__(self, stage: Stage, story: Story, appointment: Appointment, scanned: Scanned) -> None:
-        self.stage, self.story, self.appointment, self.scanned = stage, story, appointment, scanned
+    def __init__(self, stage: Stage, story: Story, appointment: Appointment, follows: Follows) -> None:
+        self.stage, self.story, self.appointment, self.follows = stage, story, appointment, follows
         self.place = 0
         self.graph: tuple[ProtocolStep, ...] = ()
 
@@ -121,9 +129,10 @@ class ScanDay:
     ) -> None:  # fmt: skip
         if visit.steps.filter(key=step.key, phase=phase).exists():
             return
-        steps.record_step(
-            visit, step.key, phase=phase, happened_at=now, now=now, by=self.player.actor, extra=extra
-        )  # fmt: skip
+        with transaction.atomic():
+            steps.record_step(visit, step.key, phase=phase, happened_at=now, now=now, by=self.player.actor, extra=extra)
+            if step.act is Act.CHECK_IMAGES:
+                self.follows.checked(visit, now)
         self.stage.clock.done()
 
     def cause(self) -> Cause:
@@ -206,7 +215,7 @@ class ScanDay:
 
     def acquired(self, visit: Visit, step: ProtocolStep, now: datetime) -> None:
         self.record(visit, step, now, extra={})
-        self.scanned(visit, now)
+        self.follows.scanned(visit, now)
         self.next(visit, now, after=5)
 
     def abandon(self, visit: Visit, step: ProtocolStep, now: datetime) -> None:

@@ -118,6 +118,8 @@ class Story:
     missing: tuple[str, ...] = ()
     """What the referrer forgot; `answers` lacks them and `forgotten` has them."""
     forgotten: Mapping[str, object] = field(default_factory=dict)
+    asked_for: bool = False
+    """Their day was chosen so that somebody is there when something happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,8 @@ def script(
     practice: str,
     today_from_min: int = 8 * 60,
     today_to_min: int = 17 * 60,
-    failed_batch_day: int | None = None,
+    failed_batch_day: int,
+    breakdown_day: int,
     run: int = 0,
 ) -> Script:
     """People referred over `days` local days from midnight at `starts_at`, and who of them is to be seen on the last.
@@ -195,10 +198,28 @@ def script(
             given |= {"referring_org_ods": practice, "report_to": (practice,), "referrer_role": "gp"}
             given |= {"pathway_issuer": practice} if "pathway_issuer" in given else {}
         stories.append(told_of(who, home, at, given, course, chance, last=(days - (at - starts_at).days)))
-    stories = seen_on_the_last_day(stories, starts_at, days, on_the_last_day, today_from_min, today_to_min)
-    breakdown = Breakdown(1, max(days - 9, 0), 13 * 60, 150)
-    failed = max(days - 2, 0) if failed_batch_day is None else failed_batch_day
-    return Script(seed, run, starts_at, days, tuple(stories), failed, (breakdown,))
+    hit = min(max(patients // 40, 2), 6)
+    wanted = (
+        Wanted(days - 1, on_the_last_day, today_from_min, today_to_min, 0.0, 0.999),
+        Wanted(failed_batch_day, hit, 8 * 60, 12 * 60, 0.0, 0.0),
+        Wanted(breakdown_day, hit, 13 * 60 + 30, 15 * 60 + 30, 0.5, 0.5),
+    )
+    for one in wanted:
+        stories = ask_for(one, stories, starts_at)
+    breakdown = Breakdown(1, breakdown_day, 13 * 60 + 30, 150)
+    return Script(seed, run, starts_at, days, tuple(stories), failed_batch_day, (breakdown,))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """So many people are to ask for one day, between two hours and along a part of the sites' list."""
+
+    day: int
+    count: int
+    from_min: int
+    to_min: int
+    from_rank: float
+    to_rank: float
 
 
 def referred_at(starts_at: datetime, days: int, chance: Random) -> datetime:
@@ -299,31 +320,42 @@ def on_the_day(who: Person, upset: Upset, chance: Random) -> OnTheDay:
     )
 
 
-def seen_on_the_last_day(
-    stories: list[Story], starts_at: datetime, days: int, count: int, from_min: int, to_min: int
-) -> list[Story]:
-    """So many people of the week before ask for the last day, at moments spread over it: the board has every stage."""
-    midnight = starts_at + timedelta(days=days - 1)
+def ask_for(wanted: Wanted, stories: list[Story], starts_at: datetime) -> list[Story]:
+    """People of the week before ask for the day, at moments spread over it: something happens to somebody then."""
+    midnight = starts_at + timedelta(days=wanted.day)
     plain = [
         index
         for index, story in enumerate(stories)
         if story.course is Course.SCANNED
+        and not story.asked_for
         and story.person.kind is not Kind.CHILD
         and story.person.illness.tracer == "FDG"
         and timedelta(days=2) <= midnight - story.refers_at <= timedelta(days=12)
     ]
-    chosen = spread(plain, count)
+    stories = list(stories)
+    chosen = spread(plain, wanted.count)
     for place, index in enumerate(chosen):
         story = stories[index]
         share = (place * 7 % len(chosen)) / len(chosen)
-        wishes = Wishes(
-            in_days=(midnight.date() - story.refers_at.date()).days,
-            minute_of_day=int(from_min + (to_min - from_min) * share),
-            site_rank=place / len(chosen) * 0.999,
-            declines=0,
-            calls=story.wishes.calls,
+        along = place / len(chosen)
+        stories[index] = replace(
+            story,
+            asked_for=True,
+            wishes=Wishes(
+                in_days=(midnight.date() - story.refers_at.date()).days,
+                minute_of_day=int(wanted.from_min + (wanted.to_min - wanted.from_min) * share),
+                site_rank=wanted.from_rank + (wanted.to_rank - wanted.from_rank) * along,
+                declines=0,
+                calls=story.wishes.calls,
+            ),
+            vetted=timedelta(hours=2),
+            booked=timedelta(hours=2),
+            told=timedelta(minutes=2),
+            upset=Upset.NONE,
+            missing=(),
+            forgotten={},
+            answers={**story.answers, **story.forgotten},
         )
-        stories[index] = with_wishes(story, wishes)
     return stories
 
 
@@ -331,17 +363,3 @@ def spread(rows: Sequence[int], count: int) -> list[int]:
     if len(rows) <= count:
         return list(rows)
     return [rows[index * len(rows) // count] for index in range(count)]
-
-
-def with_wishes(story: Story, wishes: Wishes) -> Story:
-    return replace(
-        story,
-        wishes=wishes,
-        vetted=timedelta(hours=2),
-        booked=timedelta(hours=2),
-        told=timedelta(minutes=2),
-        upset=Upset.NONE,
-        missing=(),
-        forgotten={},
-        answers={**story.answers, **story.forgotten},
-    )
