@@ -37,7 +37,7 @@ MONDAY = datetime(2026, 11, 23, 8, tzinfo=LONDON)
 STEPS_A_DAY = 10
 SIZES = (100, 1_000, 10_000)
 STATIONS = {100: 5, 1_000: 5, 10_000: 20}
-QUERIES = {100: 40, 1_000: 15, 10_000: 5}
+QUERIES = {100: 40, 1_000: 9, 10_000: 3}
 
 
 def items(size: int) -> list[WorklistItem]:

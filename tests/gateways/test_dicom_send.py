@@ -10,11 +10,11 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import PositronEmissionTomographyImageStorage  # type: ignore[attr-defined]
 
-from gantry.gateways.dicom.commitment import Address, Asked, Commitment, Reported
+from gantry.gateways.dicom.commitment import STORAGE_COMMITMENT, Address, Asked, Commitment, Reported, to_request
 from gantry.gateways.dicom.send import Outgoing, Pacs, Phase, Proof, send_study
 from gantry.gateways.dicom.server import Doors, serve
 from gantry.gateways.dicom.storage import Kept, Store, StoredInstance
-from tests.gateways.dicom_samples import LONDON, pet_image, save
+from tests.gateways.dicom_samples import LONDON, PET, pet_image, save
 from tests.gateways.peers import Orthanc, free_port, needs, start_orthanc
 
 
@@ -114,32 +114,40 @@ def test_our_own_listener_commits_on_the_association_that_asked(tmp_path: Path) 
     assert {outcome.proved_by for outcome in sending.outcomes} == {Proof.COMMITMENT}
 
 
-def test_a_report_for_an_asker_who_has_hung_up_goes_to_where_it_listens(tmp_path: Path) -> None:
-    """A sender that waits for nothing has hung up or is about to: either way its listener or it hears."""
+def test_a_report_for_an_asker_who_has_hung_up_goes_to_where_it_listens() -> None:
+    """The asker breaks off while its question is being looked into, so that the order is sure."""
     reports: list[Reported] = []
-    came = Event()
+    asking, broken_off, came = Event(), Event(), Event()
 
     def hear(report: Reported, caller: str) -> None:
         reports.append(report)
         came.set()
 
-    asker = serve(
-        "ASKER",
-        ("127.0.0.1", 0),
-        Doors(zone=LONDON, commitment=Commitment("ASKER", nothing_kept, reported=hear)),
-    )
-    commitment = Commitment("HERE", nothing_kept, address_of=lambda _: Address("127.0.0.1", asker.port, "ASKER"))
-    running = serve(
-        "HERE",
-        ("127.0.0.1", 0),
-        Doors(zone=LONDON, storage=Store(tmp_path / "k", lambda _: Kept(), LONDON), commitment=commitment),
-    )
+    def check(asked: Asked) -> Reported:
+        asking.set()
+        assert broken_off.wait(10)
+        return nothing_kept(asked)
+
+    listening = Doors(zone=LONDON, commitment=Commitment("ASKER", nothing_kept, reported=hear))
+    asker = serve("ASKER", ("127.0.0.1", 0), listening)
+    where = Address("127.0.0.1", asker.port, "ASKER")
+    answering = Doors(zone=LONDON, commitment=Commitment("HERE", check, address_of=lambda _: where))
+    running = serve("HERE", ("127.0.0.1", 0), answering)
     try:
-        sending = send_study(study(tmp_path, 1), to(running.port, Proof.COMMITMENT, commitment_s=0.0))
-        assert (sending.delivered, sending.failed) == (False, Phase.COMMIT)
+        ae = AE("ASKER")
+        ae.dimse_timeout = 0.5
+        ae.add_requested_context(STORAGE_COMMITMENT)
+        association = ae.associate("127.0.0.1", running.port, ae_title="HERE")
+        question = to_request(Asked("1.2.3.4", "ASKER", ((PET, "1.2.3"),)))
+        # Its patience over, pynetdicom aborts.
+        status, _ = association.send_n_action(question, 1, STORAGE_COMMITMENT, "1.2.840.10008.1.20.1.1")
+        assert "Status" not in status
+        assert asking.is_set()
+        broken_off.set()
         assert came.wait(10)
-        assert [uid for _, uid, _ in reports[0].failed] == [sending.outcomes[0].sop_instance_uid]
+        assert [uid for _, uid, _ in reports[0].failed] == ["1.2.3"]
     finally:
+        broken_off.set()
         running.stop()
         asker.stop()
 
