@@ -92,7 +92,7 @@ class AttemptForm(Form):
     note = forms.CharField(label="Note", required=False, max_length=500)
     prefix = "attempt"
 
-    layout = (Section("", ("channel:3", "outcome:4", "at:2", "note:3")),)
+    layout = (Section("", ("channel:5", "outcome:7"), ("at:5", "note:7")),)
 
 
 class TellForm(Form):
