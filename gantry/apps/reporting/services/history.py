@@ -44,6 +44,20 @@ class TheDay:
     breaches: tuple[str, ...]
 
 
+def technique(procedure: RequestedProcedure) -> str:
+    """What the room recorded, as the first words of the technique: the reporter changes them as they like."""
+    day = the_day(procedure)
+    if day is None or not day.given:
+        return ""
+    said = []
+    for each in day.given:
+        uptake = f", uptake {each.uptake_min} minutes" if each.uptake_min is not None else ""
+        said.append(f"{each.net_mbq or each.drawn_mbq:.0f} MBq {each.tracer}{uptake}")
+    glucose = f"; glucose {day.glucose_mmol_per_l:g} mmol/L" if day.glucose_mmol_per_l else ""
+    weight = f"; weight {day.weight_kg:g} kg" if day.weight_kg else ""
+    return f"{procedure.title}: {'; '.join(said)}{glucose}{weight}. {day.scanner}, {day.site}."
+
+
 MBQ_APART, MINUTES_APART, KG_APART = 0.05, 2, 0.5
 """Further apart than this (a share, minutes, kg) and two sources differ."""
 

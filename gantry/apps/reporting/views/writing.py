@@ -37,10 +37,13 @@ def procedure_for(request: HttpRequest, key: UUID) -> RequestedProcedure:
 
 def form_for(request: HttpRequest, report: Report, data: Any = None) -> Writing:
     patient = report.procedure.referral.patient
+    said = {name: report.draft.get(name, "") for name in TEXTS}
+    if not report.draft and report.state == ReportState.DRAFT:
+        said["technique"] = history.technique(report.procedure)
     return Writing(
         data,
         now=request.now,
-        initial={**{name: report.draft.get(name, "") for name in TEXTS}, "version": report.version},
+        initial={**said, "version": report.version},
         without_number=not patient.nhs_number or patient.nhs_number_status != VERIFIED,
         amending=report.state in (ReportState.FINAL, ReportState.AMENDED),
     )
@@ -264,8 +267,9 @@ def page(
     check_row = services.latest_check(procedure)
     why_not = reasons
     if why_not is None and (ReportEvent.VERIFY in events or ReportEvent.AMEND in events):
+        # An empty page knows that it is empty: only what writing will not mend is said beforehand.
         why_not = services.why_not_issued(
-            report, services.Sections.of(report.draft), person=request.acting.person, now=request.now
+            report, services.Sections(*["-"] * len(TEXTS)), person=request.acting.person, now=request.now
         )
     return render(
         request,
