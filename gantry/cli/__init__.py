@@ -1,10 +1,8 @@
 """The `gantry` command: one verb for each thing an operator does to an installation."""
 
 import os
-import pkgutil
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -88,14 +86,14 @@ def signins() -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
-def emulate(context: typer.Context, peer: str = typer.Argument("", help="Which peer to play.")) -> None:
-    """Play a peer: a scanner, a hospital, a radiopharmacy."""
-    from gantry.gateways import emulators
+def emulate(
+    context: typer.Context, peer: str = typer.Argument("", help="scanner, hospital, radiopharmacy, or all.")
+) -> None:
+    """Play a peer: a scanner, a hospital, a radiopharmacy; or all of them and the people, beside `gantry up`."""
+    _with_django()
+    from gantry.cli.emulate import run
 
-    peers = sorted(found.name for found in pkgutil.iter_modules(emulators.__path__) if not found.name.startswith("_"))
-    if peer not in peers:
-        raise typer.Exit(_complain(f"Which peer? One of: {', '.join(peers)}"))
-    raise typer.Exit(import_module(f"gantry.gateways.emulators.{peer}").main(context.args))
+    raise typer.Exit(run(peer, context.args))
 
 
 @app.command()

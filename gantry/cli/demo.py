@@ -79,6 +79,7 @@ def load(
         progress("Demonstration people may sign in; their past weeks are being lived now")
         make_sessions(marker.received_at, weeks)
         make_runs(marker.received_at, weeks)
+        seed, patients = size_of(bytes(marker.body), default=(seed, patients))
         acts = live(marker.received_at, seed=seed, patients=patients, weeks=weeks, progress=progress)
         InboxMessage.objects.filter(pk=marker.pk).update(outcome=LIVED)
     seconds = monotonic() - began
@@ -122,6 +123,13 @@ def marked(now: datetime, seed: int, patients: int) -> InboxMessage:
     )
 
 
+def size_of(body: bytes, *, default: tuple[int, int]) -> tuple[int, int]:
+    """The seed and the number of people that a marker speaks of."""
+    words = body.decode().replace(",", "").split()
+    numbers = [int(word) for word in words if word.isdecimal()]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else default
+
+
 def script_for(now: datetime, *, seed: int, patients: int, weeks: timedelta) -> Script:
     local = now.astimezone(LONDON)
     midnight = datetime.combine(local.date(), time(), tzinfo=LONDON)
@@ -150,23 +158,33 @@ def last_weekday_before(midnight: datetime, weeks: timedelta) -> int:
 
 def live(now: datetime, *, seed: int, patients: int, weeks: timedelta, progress: Say) -> int:
     """Performs every act of the script that has happened by `now`."""
-    played = script_for(now, seed=seed, patients=patients, weeks=weeks)
-    clock = Clock(until=now)
-    stage = open_stage(played, clock, seed=seed, now=now)
-    day = Day(stage)
+    clock = Clock(lambda: now)
+    stage = opened(clock, now, seed=seed, patients=patients, weeks=weeks)
+    prepare(stage, until=now)
+    clock.run(Reporter(clock, stage.script.starts_at, progress))
+    return clock.performed
+
+
+def opened(clock: Clock, loaded_at: datetime, *, seed: int, patients: int, weeks: timedelta) -> Stage:
+    return open_stage(
+        script_for(loaded_at, seed=seed, patients=patients, weeks=weeks), clock, seed=seed, now=loaded_at
+    )  # fmt: skip
+
+
+def prepare(stage: Stage, *, until: datetime) -> None:
+    """Puts the first act of everybody and everything on the clock."""
+    day, played, clock = Day(stage), stage.script, stage.clock
     for story in played.stories:
-        Referring(stage, story, day.booking_for(story)).begin()
+        clock.at(story.refers_at, Referring(stage, story, day.booking_for(story)).refer)
     for rank, site in enumerate(stage.sites):
         scanners = Scanners(stage, site, rank, day.displace)
         runs = {(run.tracer, run.due_at): run for run in SupplyRun.objects.filter(site=site).select_related("site")}
-        for number in range(played.days):
+        for number in range((until.astimezone(LONDON).date() - played.starts_at.date()).days + 2):
             scanners.begin(number)
             on = (played.starts_at + timedelta(days=number)).date()
-            for due in runs_on(SITES[site.ods_code].value, on, now):
-                delivery = played.delivery(rank, number, due.number)
-                HotLab(stage, runs[due.tracer, due.due_at], delivery, due.number, day.displace).begin()
-    clock.run(Reporter(clock, played.starts_at, progress))
-    return clock.performed
+            for due in runs_on(SITES[site.ods_code].value, on, stage.loaded_at):
+                if run := runs.get((due.tracer, due.due_at)):
+                    HotLab(stage, run, played.delivery(rank, number, due.number), due.number, day.displace).begin()
 
 
 class Day:
@@ -210,5 +228,5 @@ class Reporter:
         if monotonic() - self.said_at < TICK_S:
             return
         self.said_at = monotonic()
-        share = (moment - self.starts_at) / (self.clock.until - self.starts_at)
+        share = (moment - self.starts_at) / (self.clock.now() - self.starts_at)
         self.say(f"  {share:4.0%}  {moment.astimezone(LONDON):%a %-d %b}  {self.clock.performed:,} acts")

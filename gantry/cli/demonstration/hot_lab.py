@@ -73,8 +73,8 @@ class HotLab:
             self.stage.clock.done()
 
     def receive(self, now: datetime) -> None:
-        order = self.run.orders.get()
-        if order.state == OrderState.CONFIRMED:
+        order = self.run.orders.order_by("pk").first()
+        if order is not None and order.state == OrderState.CONFIRMED:
             stated = order.activity_mbq
             then = radiopharmacy.nuclide_of(order.tracer)
             elapsed = now - self.run.reference_at
@@ -102,7 +102,7 @@ class HotLab:
 
     @property
     def batch(self) -> Batch:
-        return Batch.objects.select_related("order__run").get(order__run=self.run)
+        return Batch.objects.select_related("order__run").filter(order__run=self.run).earliest("pk")
 
     def release(self, now: datetime) -> None:
         batch = self.batch
@@ -155,7 +155,7 @@ class Scanners:
 
     def begin(self, day: int) -> None:
         on = (self.stage.script.starts_at + timedelta(days=day)).date()
-        hours = hours_on(SITES[self.site.ods_code].value, on, self.stage.clock.until)
+        hours = hours_on(SITES[self.site.ods_code].value, on, self.stage.loaded_at)
         if hours is None:
             return
         for place, scanner in enumerate(self.stage.scanners[self.site.pk]):

@@ -30,9 +30,6 @@ class Referring:
     def source_key(self) -> str:
         return f"demonstration:{self.stage.seed}:{self.story.person.number}"
 
-    def begin(self) -> None:
-        self.stage.clock.at(self.story.refers_at, self.refer)
-
     def refer(self, now: datetime) -> None:
         story, stage = self.story, self.stage
         sender = stage.organisations[story.hospital]

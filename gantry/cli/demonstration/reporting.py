@@ -84,7 +84,7 @@ class Following:
     def pictures(self, visit: Visit, now: datetime) -> list[Dataset]:
         step = ScheduledStep.objects.get(appointment=visit.appointment_id)
         given = visit.injections.select_related("dose").order_by("injected_at").first()
-        recent = self.stage.clock.until - now < RECENT
+        recent = self.stage.clock.now() - now < RECENT
         subject = pictures.Subject(
             patient_name=f"{step.family_name}^{step.given_name}",
             patient_id=step.patient_id,
@@ -118,7 +118,7 @@ class Following:
     def checked(self, visit: Visit, now: datetime) -> None:
         """The check has sent them on their way; in the past weeks the emulated PACS answers at once, in this process."""
         at = now + SENT_AFTER
-        if at > self.stage.clock.until:
+        if not self.stage.has_come(at):
             return
         study = Study.objects.filter(appointment=visit.appointment_id).first()
         for dispatch in ImageDispatch.objects.filter(study=study, state="queued").select_related("message"):
@@ -186,7 +186,7 @@ class Following:
                 )
             except reporting.Refused:
                 return None
-            if now + MINUTE <= self.stage.clock.until:
+            if self.stage.has_come(now + MINUTE):
                 self.deliver(version, now + MINUTE)
         return version
 

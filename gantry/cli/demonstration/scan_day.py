@@ -19,6 +19,9 @@ from gantry.domain.events import Cause, CauseCode, Initiator
 from gantry.domain.network.script import CAUSE, Story, Upset
 from gantry.domain.scan import Act, ProtocolStep, VisitState
 from gantry.domain.supply import BatchState, DoseState, Match
+from gantry.gateways.dicom.worklist import WorklistItem
+from gantry.gateways.emulators.pictures import study
+from gantry.gateways.emulators.scanner import subject_of
 from gantry.reference.protocols import product_of
 
 MINUTE = timedelta(minutes=1)
@@ -26,6 +29,8 @@ COMING = (AppointmentState.BOOKED.value, AppointmentState.TOLD.value)
 CALIBRATOR = "Calibrator 1"
 NOT_COME_AFTER = timedelta(minutes=45)
 WAIT_FOR_TRACER = timedelta(minutes=10)
+WIRE_IF_WITHIN = timedelta(minutes=5)
+"""A scan that should have begun longer ago is one of the lived past."""
 LONGEST_WAIT = timedelta(minutes=70)
 OVERRIDE = "Session lead agreed: the list runs late and the scanner is kept for this person"
 
@@ -207,11 +212,41 @@ class ScanDay:
             self.stage.clock.done()
 
     def acquire(self, visit: Visit, step: ProtocolStep, now: datetime) -> None:
+        if self.stage.wire is not None and self.stage.clock.now() - now < WIRE_IF_WITHIN:
+            self.on_the_wire(visit, step, now)
+            return
         self.record(visit, step, now, phase="start", extra={})
         if self.story.upset is Upset.ABANDONED:
             self.stage.clock.at(now + 6 * MINUTE, lambda at: self.abandon(visit, step, at))
             return
         self.stage.clock.at(now + step.minutes * MINUTE, lambda at: self.acquired(visit, step, at))
+
+    def on_the_wire(self, visit: Visit, step: ProtocolStep, now: datetime) -> None:
+        """The emulated scanner picks the person from its worklist, and says itself that it has begun."""
+        scanner = self.stage.wire(visit.appointment.scanner.ae_title)
+        accession = visit.appointment.procedure.accession_number
+        listed = scanner.worklist(visit.appointment.scan_at.astimezone(scanner.zone).date())
+        item = next((one for one in listed if one.accession_number == accession), None)
+        if item is None or visit.steps.filter(key=step.key).exists():
+            self.stage.clock.at(now + step.minutes * MINUTE, lambda at: self.acquired(visit, step, at))
+            return
+        uid = scanner.begin(item, now.astimezone(scanner.zone))
+        self.stage.clock.at(now + step.minutes * MINUTE, lambda at: self.off_the_wire(visit, step, item, uid, at))
+
+    def off_the_wire(self, visit: Visit, step: ProtocolStep, item: WorklistItem, uid: str, now: datetime) -> None:
+        """Images, completion, and the question whether all are kept."""
+        scanner = self.stage.wire(visit.appointment.scanner.ae_title)
+        given = visit.injections.select_related("dose").earliest("injected_at")
+        pictures = study(
+            subject_of(
+                item, scanner.ae_title, now.astimezone(scanner.zone), given.injected_at.astimezone(scanner.zone),
+                given.dose.net_mbq or 0.0,
+            )
+        )  # fmt: skip
+        scanner.store(pictures)
+        scanner.complete(uid, now.astimezone(scanner.zone), pictures)
+        scanner.committed(tuple((str(one.SOPClassUID), str(one.SOPInstanceUID)) for one in pictures))
+        self.acquired(visit, step, now)
 
     def acquired(self, visit: Visit, step: ProtocolStep, now: datetime) -> None:
         self.record(visit, step, now, extra={})

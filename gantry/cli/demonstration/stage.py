@@ -1,17 +1,20 @@
 """Holds who and what the acts are performed with: the network's rows, its people as actors, the script and the clock."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gantry.apps.accounts.access import acting_for
 from gantry.apps.accounts.models import Person
-from gantry.apps.estate.models import Network, Organisation, Scanner, Site
+from gantry.apps.estate.models import Network, Organisation, Site
+from gantry.apps.estate.models import Scanner as ScannerRow
 from gantry.cli.demonstration.clock import Clock
 from gantry.cli.demonstration.places import LONDON, NAME
 from gantry.cli.demonstration.staff import PROVIDERS, interfaces, referrers
 from gantry.domain.access import Role
 from gantry.domain.events import Actor
 from gantry.domain.network.script import Script
+from gantry.gateways.emulators.scanner import Scanner
 from gantry.reference.network import SITES
 
 CHOSEN_ORDER = ("RBV01", "R0A01", "NZZ01", "NZZ02", "NZZ03")
@@ -32,12 +35,18 @@ class Stage:
     network: Network
     organisations: dict[str, Organisation]
     sites: list[Site]
-    scanners: dict[object, list[Scanner]]
+    scanners: dict[object, list[ScannerRow]]
     players: dict[tuple[Role, str], list[Player]]
     script: Script
     clock: Clock
     seed: int
-    root_events: dict[object, object] = field(default_factory=dict)
+    loaded_at: datetime
+    """The moment by which the opening hours of the last day were chosen."""
+    wire: Callable[[str], Scanner] | None = None
+    """Gives the emulated scanner of an AE title, when scans go over the wire; else they are recorded by hand."""
+
+    def has_come(self, at: datetime) -> bool:
+        return at <= self.clock.now()
 
     def who(self, role: Role, ods: str = "NZZ", turn: int = 0) -> Player:
         found = self.players[role, ods]
@@ -69,9 +78,12 @@ def open_stage(script: Script, clock: Clock, *, seed: int, now: datetime) -> Sta
         network=Network.objects.select_related("provider").get(name=NAME),
         organisations={row.ods_code: row for row in Organisation.objects.all()},
         sites=sites,
-        scanners={site.pk: list(Scanner.objects.filter(deployments__site=site).order_by("ae_title")) for site in sites},
+        scanners={
+            site.pk: list(ScannerRow.objects.filter(deployments__site=site).order_by("ae_title")) for site in sites
+        },
         players=players,
         script=script,
         clock=clock,
         seed=seed,
+        loaded_at=now,
     )
