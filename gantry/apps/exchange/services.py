@@ -8,10 +8,11 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from gantry.apps.accounts.models import Person
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.services import append
 from gantry.apps.estate.models import Organisation
-from gantry.apps.exchange.models import PARTS, Part, Statement
+from gantry.apps.exchange.models import PARTS, AccessRecord, Part, Statement
 from gantry.domain.events import Actor, EventKind
 
 PART = {model.__name__: model for model in PARTS}
@@ -129,3 +130,12 @@ def stated_in(row: Statement, columns: Iterable[str]) -> Stated:
 
 def rows_of(model: type[Part], row: Statement) -> Iterable[Part]:
     return model._default_manager.filter(statement=row).order_by("path")
+
+
+@transaction.atomic
+def record_read(row: Statement, person: UUID, *, now: datetime) -> AccessRecord:
+    """Who looked at a statement: the same record as a read of our own rows leaves."""
+    name = Person.objects.values_list("name", flat=True).get(pk=person)
+    return AccessRecord.objects.create(
+        at=now, person=person, by_name=name, interaction="read", type=row.type, asked=str(row.pk), subjects=[row.pk]
+    )

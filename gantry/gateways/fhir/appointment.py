@@ -2,6 +2,7 @@
 
 from gantry.gateways.fhir import resource as sql
 from gantry.gateways.fhir.resource import (
+    BORN,
     Resource,
     Search,
     arr,
@@ -24,10 +25,11 @@ STATUS = {
 }
 """Turned away, expired, cancelled and replaced are all cancelled to FHIR; our history says which."""
 
+UPDATED = changed(BORN)
 JSON = obj(
     resourceType=text("Appointment"),
     id="r.id",
-    meta=obj(lastUpdated=instant(changed("r.arrival_at"))),
+    meta=obj(lastUpdated=instant(UPDATED)),
     status=case("r.state", STATUS, "cancelled"),
     serviceType=arr(obj(text="q.title")),
     description="q.title",
@@ -54,14 +56,15 @@ RESOURCE = Resource(
     json=JSON,
     seen="(f.organisations && who.organisations OR f.patient_id = ANY(who.opened))",
     patient="f.patient_id",
+    updated=UPDATED,
     searches={
-        "patient": Search("reference", "f.patient_id::text = %(value)s", stated="subject"),
+        "patient": Search("reference", "f.patient_id::text = %(value)s"),
         "patient:identifier": Search(
             "token",
             "f.patient_id IN (SELECT p.id FROM patients_patient p WHERE"
             f" {sql.token(text(sql.NHS_NUMBER), 'p.nhs_number')})",
         ),
-        "date": Search("date", "r.arrival_at >= %(from)s AND r.arrival_at < %(until)s"),
+        "date": Search("date", "r.arrival_at"),
         "status": Search("token", f"{case('r.state', STATUS, 'cancelled')} = %(value)s"),
         "location": Search("reference", "s.id::text = %(value)s"),
     },

@@ -11,6 +11,7 @@ from gantry.gateways.fhir.resource import (
     changed,
     instant,
     obj,
+    organisation,
     reference,
     said,
     text,
@@ -28,15 +29,16 @@ LOINC_IMAGING = "18748-4"
 """LOINC: Diagnostic imaging study."""
 TEXT = "concat_ws(E'\\n\\n', nullif(v.technique, ''), nullif(v.findings, ''), nullif(v.conclusion, ''))"
 
+UPDATED = changed("v.issued_at")
 JSON = obj(
     resourceType=text("DiagnosticReport"),
     id="r.id",
-    meta=obj(versionId="v.number::text", lastUpdated=instant(changed("v.issued_at"))),
+    meta=obj(versionId="v.number::text", lastUpdated=instant(UPDATED)),
     identifier=arr(
         obj(
             type=obj(coding=arr(obj(system=text(sql.ACCESSION), code=text("ACSN")))),
             value="q.accession_number",
-            assigner=reference("Organization", "f.provider_id"),
+            assigner=organisation("po"),
         )
     ),
     basedOn=arr(reference("ServiceRequest", "f.id")),
@@ -51,7 +53,7 @@ JSON = obj(
     ),
     subject=reference("Patient", "f.patient_id"),
     issued=instant("v.issued_at"),
-    performer=arr(reference("Organization", "f.provider_id", "po.name")),
+    performer=arr(organisation("po")),
     resultsInterpreter=arr(obj(reference="'Practitioner/' || v.author_id", display="a.name")),
     imagingStudy=when("r.study_id IS NOT NULL", arr(reference("ImagingStudy", "r.study_id"))),
     conclusion=said("v.conclusion"),
@@ -76,9 +78,10 @@ RESOURCE = Resource(
     json=JSON,
     seen="(f.organisations && who.organisations OR f.patient_id = ANY(who.opened))",
     patient="f.patient_id",
+    updated=UPDATED,
     searches={
-        "patient": Search("reference", "f.patient_id::text = %(value)s", stated="subject"),
-        "identifier": Search("token", "q.accession_number = %(value)s", stated="identifier"),
+        "patient": Search("reference", "f.patient_id::text = %(value)s"),
+        "identifier": Search("token", "q.accession_number = %(value)s"),
         "based-on": Search("reference", "f.id::text = %(value)s"),
     },
     verb=Verb.READ_REPORT,

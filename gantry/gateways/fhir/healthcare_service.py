@@ -1,6 +1,6 @@
 """Tells the PET-CT service at a site of ours as a FHIR HealthcareService."""
 
-from gantry.gateways.fhir.resource import ODS_SITE, Resource, Search, arr, obj, reference, text, token
+from gantry.gateways.fhir.resource import ODS_SITE, Resource, Search, arr, obj, organisation, reference, text, token
 
 RESOURCE = Resource(
     type="HealthcareService",
@@ -11,13 +11,13 @@ RESOURCE = Resource(
         id="r.id",
         identifier=arr(obj(system=text(ODS_SITE), value="r.ods_code")),
         active="true",
-        providedBy=reference("Organization", "p.id", "p.name"),
+        providedBy=organisation("p"),
         type=arr(obj(text=text("PET-CT"))),
         location=arr(reference("Location", "r.id", "r.name")),
         name="'PET-CT at ' || r.name",
     ),
     searches={
-        "identifier": Search("token", token(text(ODS_SITE), "r.ods_code"), stated="identifier"),
+        "identifier": Search("token", token(text(ODS_SITE), "r.ods_code")),
         "organization": Search("reference", "n.provider_id::text = %(value)s"),
     },
     creates=True,

@@ -28,6 +28,7 @@ class IssueType(StrEnum):
     EXCEPTION = "exception"
     BUSINESS_RULE = "business-rule"
     INFORMATIONAL = "informational"
+    TRANSIENT = "transient"
 
 
 class Severity(StrEnum):

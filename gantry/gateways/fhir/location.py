@@ -1,6 +1,6 @@
 """Tells a site of ours as a FHIR Location."""
 
-from gantry.gateways.fhir.resource import ODS_SITE, Resource, Search, arr, obj, reference, said, text, token, when
+from gantry.gateways.fhir.resource import ODS_SITE, Resource, Search, arr, obj, organisation, said, text, token, when
 
 RESOURCE = Resource(
     type="Location",
@@ -16,10 +16,10 @@ RESOURCE = Resource(
         mode=text("instance"),
         address=when("r.postcode <> ''", obj(use=text("work"), postalCode="r.postcode")),
         position=obj(longitude="r.longitude", latitude="r.latitude"),
-        managingOrganization=reference("Organization", "o.id", "o.name"),
+        managingOrganization=organisation("o"),
     ),
     searches={
-        "identifier": Search("token", token(text(ODS_SITE), "r.ods_code"), stated="identifier"),
+        "identifier": Search("token", token(text(ODS_SITE), "r.ods_code")),
         "name": Search("string", "r.name ILIKE %(starts)s"),
     },
     creates=True,

@@ -16,7 +16,7 @@ RESOURCE = Resource(
         address=when("r.postcode <> ''", arr(obj(use=text("work"), postalCode="r.postcode"))),
     ),
     searches={
-        "identifier": Search("token", token(text(ODS_ORGANISATION), "r.ods_code"), stated="identifier"),
+        "identifier": Search("token", token(text(ODS_ORGANISATION), "r.ods_code")),
         "name": Search("string", "r.name ILIKE %(starts)s"),
     },
     creates=True,

@@ -71,9 +71,11 @@ TELECOM = f"""(SELECT json_agg(one) FROM ({contact("phone", "r.phone_primary", 1
     contact("phone", "r.phone_alt", 2)
 } UNION ALL {contact("email", "r.email", 3)}) AS listed)"""
 
+UPDATED = sql.changed(sql.BORN)
 JSON = obj(
     resourceType=text("Patient"),
     id="r.id",
+    meta=obj(lastUpdated=sql.instant(UPDATED)),
     identifier=IDENTIFIERS,
     name=arr(
         obj(
@@ -108,16 +110,16 @@ RESOURCE = Resource(
     json=JSON,
     seen="(r.organisations && who.organisations OR r.id = ANY(who.opened))",
     patient="r.id",
+    updated=UPDATED,
     searches={
         "identifier": Search(
             "token",
             f"(({sql.token(text(NHS_NUMBER), 'r.nhs_number')}) OR EXISTS (SELECT 1 FROM patients_identifier i WHERE"
             " i.patient_id = r.id AND i.value = %(value)s AND (%(system)s::text IS NULL OR %(system)s::text ="
             f" CASE i.system WHEN 'hospital number' THEN {text(HOSPITAL)} ELSE i.system END)))",
-            stated="identifier",
         ),
         "family": Search("string", "r.family_name ILIKE %(starts)s"),
-        "birthdate": Search("date", "to_char(r.date_of_birth, 'YYYY-MM-DD') = %(value)s"),
+        "birthdate": Search("date", "r.date_of_birth::timestamp AT TIME ZONE 'Europe/London'"),
     },
     creates=True,
 )

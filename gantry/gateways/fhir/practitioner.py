@@ -19,7 +19,7 @@ RESOURCE = Resource(
     seen="(r.registration <> '' AND EXISTS (SELECT 1 FROM accounts_rolegrant g WHERE g.person_id = r.id"
     " AND g.organisation_id = ANY(who.organisations)))",
     searches={
-        "identifier": Search("token", f"({REGISTERED} AND {token(text(GMC), NUMBER)})", stated="identifier"),
+        "identifier": Search("token", f"({REGISTERED} AND {token(text(GMC), NUMBER)})"),
         "name": Search("string", "r.name ILIKE %(starts)s"),
     },
     creates=True,

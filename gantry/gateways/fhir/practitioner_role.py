@@ -1,6 +1,6 @@
 """Tells a registered person's role in an organisation as a FHIR PractitionerRole."""
 
-from gantry.gateways.fhir.resource import OURS, Resource, Search, arr, day, obj, reference, text
+from gantry.gateways.fhir.resource import OURS, Resource, Search, arr, day, obj, organisation, reference, text
 
 RESOURCE = Resource(
     type="PractitionerRole",
@@ -13,7 +13,7 @@ RESOURCE = Resource(
         active="(r.valid_from <= %(today)s AND (r.valid_to IS NULL OR r.valid_to >= %(today)s) AND p.is_active)",
         period=obj(start=day("r.valid_from"), end=day("r.valid_to")),
         practitioner=reference("Practitioner", "p.id", "p.name"),
-        organization=reference("Organization", "o.id", "o.name"),
+        organization=organisation("o"),
         code=arr(obj(coding=arr(obj(system=text(OURS), code="r.role")), text="replace(r.role, '_', ' ')")),
     ),
     seen="(p.registration <> '' AND r.organisation_id = ANY(who.organisations))",

@@ -15,13 +15,12 @@ class Search:
     """A search parameter: its type for the CapabilityStatement, and the condition that it puts on a row."""
 
     type: str
-    sql: str = ""
-    """Holds `%(value)s`; for a token also `%(system)s` (null where none was given). Empty: only statements have it."""
-    stated: str = ""
-    """identifier, subject or code: where the same is looked for among statements."""
+    sql: str
+    """A condition on `%(value)s`; for a token also on `%(system)s` (null where none was given), for text on
+    `%(starts)s`. Of a date it is the moment itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Resource:
     type: str
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -33,6 +32,8 @@ class Resource:
     """Whether `who` may see `r`."""
     patient: str = "NULL::uuid"
     searches: Mapping[str, Search] = field(default_factory=dict)
+    updated: str = ""
+    """When it last changed: what _lastUpdated asks, and meta says."""
     verb: Verb = Verb.SEE_REFERRALS
     creates: bool = False
     """Whether others may state one of these here."""
@@ -91,12 +92,21 @@ def reference(kind: str, expression: str, display: str = "NULL") -> str:
     return when(f"{expression} IS NOT NULL", obj(reference=f"'{kind}/' || {expression}", display=display))
 
 
+def organisation(row: str) -> str:
+    """An organisation is named by its ODS code, which everybody can resolve."""
+    identifier = obj(system=text(ODS_ORGANISATION), value=f"{row}.ods_code")
+    return obj(type=text("Organization"), identifier=identifier, display=said(f"{row}.name"))
+
+
 def changed(fallback: str, *subjects: str) -> str:
     """When the history last spoke of it."""
     keys = ", ".join(subjects or ("r.id",))
     last = f"(SELECT max(e.recorded_at) FROM audit_event e WHERE e.subjects && ARRAY[{keys}])"
     return f"coalesce({last}, {fallback})"
 
+
+BORN = "to_timestamp(('x' || left(translate(r.id::text, '-', ''), 12))::bit(48)::bigint / 1000.0)"
+"""When an id was made: a UUIDv7 begins with its milliseconds."""
 
 BY_ORGANISATION = "(r.organisations && who.organisations OR {patient} = ANY(who.opened))"
 """`for_user` of the rows that hang from a referral, in SQL."""

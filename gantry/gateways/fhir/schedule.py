@@ -17,7 +17,7 @@ RESOURCE = Resource(
         comment="c.name",
     ),
     searches={
-        "identifier": Search("token", "c.ae_title = %(value)s", stated="identifier"),
+        "identifier": Search("token", "c.ae_title = %(value)s"),
         "actor": Search("reference", "s.id::text = %(value)s"),
     },
     creates=True,

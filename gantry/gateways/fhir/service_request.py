@@ -16,6 +16,7 @@ from gantry.gateways.fhir.resource import (
     day,
     instant,
     obj,
+    organisation,
     reference,
     said,
     text,
@@ -36,10 +37,11 @@ PRIORITY = {"1": "routine", "2": "urgent", "3": "urgent"}
 OUR_PRIORITY = {"routine": "1", "urgent": "2", "asap": "2", "stat": "2"}
 TRACERS = "https://gantry.example/fhir/CodeSystem/tracer"
 
+UPDATED = changed("r.received_at")
 JSON = obj(
     resourceType=text("ServiceRequest"),
     id="r.id",
-    meta=obj(versionId="r.version::text", lastUpdated=instant(changed("r.received_at"))),
+    meta=obj(versionId="r.version::text", lastUpdated=instant(UPDATED)),
     identifier=when("r.placer_order_number <> ''", arr(obj(system=text(PLACER), value="r.placer_order_number"))),
     status=case("r.state", STATUS, "active"),
     intent=text("order"),
@@ -51,8 +53,8 @@ JSON = obj(
         obj(start=day("r.not_before"), end=day("r.needed_by")),
     ),
     authoredOn=instant("r.received_at"),
-    requester=reference("Organization", "r.referring_organisation_id", "ro.name"),
-    performer=arr(reference("Organization", "r.provider_id", "po.name")),
+    requester=organisation("ro"),
+    performer=arr(organisation("po")),
     reasonCode=when(
         "r.indication_code <> ''",
         arr(
@@ -72,9 +74,10 @@ RESOURCE = Resource(
     json=JSON,
     seen=BY_ORGANISATION.format(patient="r.patient_id"),
     patient="r.patient_id",
+    updated=UPDATED,
     searches={
-        "identifier": Search("token", sql.token(text(PLACER), "r.placer_order_number"), stated="identifier"),
-        "patient": Search("reference", "r.patient_id::text = %(value)s", stated="subject"),
+        "identifier": Search("token", sql.token(text(PLACER), "r.placer_order_number")),
+        "patient": Search("reference", "r.patient_id::text = %(value)s"),
         "patient:identifier": Search(
             "token",
             "r.patient_id IN (SELECT p.id FROM patients_patient p WHERE"
@@ -107,19 +110,3 @@ def answers(tree: Tree, path: str) -> Iterator[tuple[str, Any, str]]:
     notes = [str(note.get("text") or "") for note in tree.get("note") or ()]
     if any(notes) and not any(one.get("text") for one in tree.get("reasonCode") or ()):
         yield "clinical_question", "\n".join(filter(None, notes)), f"{path}.note"
-    yield from items(tree, path)
-
-
-ITEM_URL = "https://gantry.example/fhir/StructureDefinition/minimum-data-set-item"
-"""An item of the data set that FHIR has no element for: `name` says which, `value` what was answered."""
-
-
-def items(tree: Tree, path: str) -> Iterator[tuple[str, Any, str]]:
-    for place, one in enumerate(tree.get("extension") or ()):
-        if one.get("url") != ITEM_URL:
-            continue
-        inside = {inner.get("url"): inner for inner in one.get("extension") or ()}
-        name = str((inside.get("name") or {}).get("valueCode") or "")
-        value = next((v for key, v in (inside.get("value") or {}).items() if key.startswith("value")), None)
-        if name and value is not None:
-            yield name, value, f"{path}.extension[{place}]"
