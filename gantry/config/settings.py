@@ -246,6 +246,9 @@ GANTRY_SUBSCRIBERS: dict[str, list[str]] = {
     **dict.fromkeys(["clock_adjusted", "clock_stopped"], ["gantry.apps.referrals.services.clocks.on_clock_changed"]),
     "breach_recorded": ["gantry.apps.quality.services.open_incident"],
     "images_checked": ["gantry.apps.scanning.services.images.follow_check"],
+    "acquisition_completed": ["gantry.apps.reporting.services.following.scanned"],
+    **dict.fromkeys(["report_verified", "report_amended"], ["gantry.apps.reporting.services.following.issued"]),
+    "report_acted_on": ["gantry.apps.reporting.services.following.acted_on"],
 }
 
 # Which function sends the messages of each door. The rooms that queue them never import a gateway.
