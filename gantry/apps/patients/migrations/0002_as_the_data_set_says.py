@@ -4,30 +4,29 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('patients', '0001_initial'),
+        ("patients", "0001_initial"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='patient',
-            name='date_of_birth',
+            model_name="patient",
+            name="date_of_birth",
             field=models.DateField(null=True),
         ),
         migrations.AlterField(
-            model_name='patient',
-            name='sex_assigned_at_birth',
+            model_name="patient",
+            name="sex_assigned_at_birth",
             field=models.CharField(blank=True, max_length=12),
         ),
         migrations.AlterField(
-            model_name='patientevent',
-            name='date_of_birth',
+            model_name="patientevent",
+            name="date_of_birth",
             field=models.DateField(null=True),
         ),
         migrations.AlterField(
-            model_name='patientevent',
-            name='sex_assigned_at_birth',
+            model_name="patientevent",
+            name="sex_assigned_at_birth",
             field=models.CharField(blank=True, max_length=12),
         ),
     ]
