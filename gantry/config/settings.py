@@ -232,23 +232,23 @@ MLLP_PORT = int(os.environ.get("GANTRY_MLLP_PORT", "2575"))
 
 # Upward news between rooms: event kind -> dotted paths, called by `append` in the same transaction.
 EXPECT = "gantry.apps.scanning.services.expecting.follow"
-GANTRY_SUBSCRIBERS: dict[str, list[str]] = {
-    "appointment_booked": [EXPECT],
-    "appointment_moved": [EXPECT],
-    "appointment_cancelled": [EXPECT],
-    "site_changed": [EXPECT],
-    "patient_did_not_attend": [EXPECT],
-    "patient_not_brought": [EXPECT],
+GANTRY_SUBSCRIBERS: dict[str, tuple[str, ...]] = {
+    "appointment_booked": (EXPECT,),
+    "appointment_moved": (EXPECT,),
+    "appointment_cancelled": (EXPECT,),
+    "site_changed": (EXPECT,),
+    "patient_did_not_attend": (EXPECT,),
+    "patient_not_brought": (EXPECT,),
     **dict.fromkeys(
         ["referral_withdrawn", "referral_rejected", "referral_redirected", "referral_closed"],
-        ["gantry.apps.booking.services.following.referral_ended"],
+        ("gantry.apps.booking.services.following.referral_ended",),
     ),
-    **dict.fromkeys(["clock_adjusted", "clock_stopped"], ["gantry.apps.referrals.services.clocks.on_clock_changed"]),
-    "breach_recorded": ["gantry.apps.quality.services.open_incident"],
-    "images_checked": ["gantry.apps.scanning.services.images.follow_check"],
-    "acquisition_completed": ["gantry.apps.reporting.services.following.scanned"],
-    **dict.fromkeys(["report_verified", "report_amended"], ["gantry.apps.reporting.services.following.issued"]),
-    "report_acted_on": ["gantry.apps.reporting.services.following.acted_on"],
+    **dict.fromkeys(["clock_adjusted", "clock_stopped"], ("gantry.apps.referrals.services.clocks.on_clock_changed",)),
+    "breach_recorded": ("gantry.apps.quality.services.open_incident",),
+    "images_checked": ("gantry.apps.scanning.services.images.follow_check",),
+    "acquisition_completed": ("gantry.apps.reporting.services.following.scanned",),
+    **dict.fromkeys(["report_verified", "report_amended"], ("gantry.apps.reporting.services.following.issued",)),
+    "report_acted_on": ("gantry.apps.reporting.services.following.acted_on",),
 }
 
 # Which function sends the messages of each door. The rooms that queue them never import a gateway.

@@ -291,7 +291,7 @@ def test_brute_force_over_the_facts_agrees_about_what_fits_and_what_is_first(net
 
 
 def test_the_scanner_is_kept_for_cleaning_after_each_person():
-    assert CLEANING == timedelta(minutes=5)
+    assert timedelta(minutes=5) == CLEANING
     plan = planned(SHAPE, at(0, 7, 30))
     taken = facts(busy=[Busy(UUID(int=11), plan.scan_at + timedelta(minutes=24), at(2, 0))])
     assert ("Site 1", "Mon 07:30") not in both(taken, need())
