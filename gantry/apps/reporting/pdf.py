@@ -138,7 +138,14 @@ def to_pdf(paper: Paper) -> bytes:
         invariant=1,
     )
     frame = Frame(
-        document.leftMargin, document.bottomMargin, document.width, document.height, id="text", showBoundary=0
+        document.leftMargin,
+        document.bottomMargin,
+        document.width,
+        document.height,
+        id="text",
+        showBoundary=0,
+        leftPadding=0,
+        rightPadding=0,
     )
     document.addPageTemplates(
         PageTemplate(id="page", frames=[frame], onPage=lambda canvas, _: margins(canvas, paper, plain, bold))

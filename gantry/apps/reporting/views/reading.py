@@ -30,6 +30,12 @@ DISPATCH_TAGS = {
 }
 
 
+def tag_of(row: ReportDispatch) -> Tag:
+    if row.endpoint is None and row.state == DispatchState.GIVEN_UP:
+        return Tag("No address: read here", "soon")
+    return DISPATCH_TAGS[DispatchState(row.state)]
+
+
 def report_for(request: HttpRequest, key: UUID) -> Report:
     rows = Report.objects.for_user(request.acting.scope).select_related(
         "study__appointment__site",
@@ -82,7 +88,7 @@ def page(
         "withdrawn": withdrawn,
         "hide_older": withdrawn and not ours,
         "scanned_at": services.paper_of(newest).scanned_at,
-        "dispatches": [(row, DISPATCH_TAGS[DispatchState(row.state)]) for row in rows],
+        "dispatches": [(row, tag_of(row)) for row in rows],
         "here": [row for row in rows if row.organisation_id in mine and row.version_id == newest.pk],
         "form": form,
         "may_own": request.acting.may(Verb.OWN_FAILURES),

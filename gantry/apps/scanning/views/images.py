@@ -1,5 +1,7 @@
 """Images: whose they are, when nobody could be sure; and one study with all that is known of it."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +22,9 @@ from gantry.apps.ui.fields import Radios
 from gantry.apps.ui.forms import Form
 from gantry.apps.ui.listing import Column, Listing
 from gantry.apps.ui.parts import Tag
+from gantry.apps.ui.wording import say_nhs_number
 from gantry.domain.access import Verb
+from gantry.domain.identifiers import valid_nhs_number
 
 APART = "apart"
 
@@ -123,7 +127,7 @@ def reconcile_item(request: HttpRequest, key: UUID) -> HttpResponse:
         "item": item,
         "study": item.study,
         "theirs": theirs(item),
-        "sides": [(each, images.differences(item, each)) for each in candidates],
+        "sides": [(each, [in_words(row) for row in images.differences(item, each)]) for each in candidates],
         "asked": asked,
         "not_found": bool(asked) and not any(each.accession_number == asked for each in candidates),
         "form": form,
@@ -132,10 +136,24 @@ def reconcile_item(request: HttpRequest, key: UUID) -> HttpResponse:
     return render(request, "scanning/reconcile_item.html", context, status=status)
 
 
+def in_words(row: images.Difference) -> images.Difference:
+    return replace(row, theirs=as_read(row.what, row.theirs), ours=as_read(row.what, row.ours))
+
+
+def as_read(what: str, value: str) -> str:
+    """A DICOM date and an NHS number as people read them; anything else as it was sent."""
+    if what in {"Born", "Scan date", "Study date"} and len(value) == 8 and value.isdecimal():
+        try:
+            return f"{datetime.strptime(value, '%Y%m%d').date():%-d %b %Y}"  # noqa: DTZ007 - a date alone
+        except ValueError:
+            return value
+    return say_nhs_number(value) if what in {"NHS number", "Patient id"} and valid_nhs_number(value) else value
+
+
 def theirs(item: ReconcileItem) -> list[tuple[str, str]]:
     said = item.theirs
     return [
-        (label, said.get(name) or "not sent")
+        (label, as_read(label, said.get(name) or "not sent"))
         for label, name in (
             ("Name", "patient_name"),
             ("Patient id", "patient_id"),
