@@ -11,7 +11,7 @@ SLOT_SEARCH = (
     ("start", "date", "From and until, in two: ge and lt (or le); six weeks at most"),
     ("status", "token", "free"),
     ("schedule.actor", "reference", "HealthcareService/<id> of one site"),
-    ("based-on", "reference", "ServiceRequest/<id>: the choices that suit that referral, best first"),
+    ("based-on", "reference", "ServiceRequest/<id>: times that suit that referral, where it is authorised"),
 )
 OPERATIONS = (
     ("process-message", "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from django.utils import timezone
 from gantry.apps.audit.ids import new_id
 from gantry.domain.access import VERBS
 from gantry.gateways.fhir.outcomes import Errors, Refusal
+from gantry.gateways.fhir.reading import Tree
 from gantry.gateways.fhir.resource import Resource
 
 WHO = """
@@ -98,11 +100,16 @@ def run(
     return [Row(key, body) for _, key, body in rows if key is not None]
 
 
-def tell(resource: Resource, key: UUID) -> str:
-    """A row as JSON for the answer to the act that made or moved it: the asker's right was settled by the act."""
+def tell(resource: Resource, key: UUID) -> Tree:
+    """A row as a tree for the answer to the act that made or moved it: the asker's right was settled by the act."""
     sql = f"SELECT json_strip_nulls({resource.json})::text FROM {resource.rows} WHERE {resource.key} = %(id)s"
     now = timezone.now()
-    return str(fetch(sql, {"id": key, "now": now, "today": timezone.localdate(now)})[0][0])
+    return as_tree(fetch(sql, {"id": key, "now": now, "today": timezone.localdate(now)})[0][0])
+
+
+def as_tree(body: str) -> Tree:
+    """What the database wrote, numbers as it wrote them."""
+    return dict(json.loads(body, parse_float=Decimal))
 
 
 @cache

@@ -1,6 +1,5 @@
 """Writes the answer to a message: a message of its own, whose header names the one it answers."""
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
@@ -17,7 +16,7 @@ from gantry.gateways.fhir.served import SERVED
 
 
 def row(kind: str, key: UUID) -> Tree:
-    return dict(json.loads(reads.tell(SERVED[kind], key)))
+    return reads.tell(SERVED[kind], key)
 
 
 def for_appointment(message: Message, appointment: Appointment, *, address: str, now: datetime) -> Tree:

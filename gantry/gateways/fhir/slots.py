@@ -1,9 +1,8 @@
 """Finds the free times of the network and tells them as the searchset of BaRS: slots with all that they point at."""
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from gantry.apps.booking import services as booking
 from gantry.apps.booking.calendar import network_calendar
 from gantry.apps.booking.models import Appointment, Reservation
 from gantry.apps.estate.models import Deployment, Session, Site
+from gantry.apps.referrals import services as referrals
 from gantry.apps.referrals.models import Referral, RequestedProcedure
 from gantry.domain.access import Role, Scope
 from gantry.domain.activity import prescribe
@@ -100,14 +100,36 @@ def free(query: SlotQuery, scope: Scope, *, now: datetime) -> list[Free]:
     )
     if wish.from_day and wish.to_day and wish.to_day < wish.from_day:
         return []
-    if query.referral:
-        procedure = procedure_of(query.referral, scope)
-        offered = booking.offers_for(procedure, now=now, wish=wish, limit=500)
-        found = [Free(o.choice.site, o.choice.scanner, o.arrival_at, o.plan.ends_at) for o in offered]
-    else:
-        found = usual(wish, now=now)
-    inside = [one for one in found if query.since <= one.starts_at < query.until]
-    return inside[: query.limit]
+    need = need_for(query.referral, scope, now=now) if query.referral else usual_need(now=now)
+    found = []
+    for one in fits(need, wish, now=now):
+        if query.since <= one.starts_at < query.until:
+            found.append(one)
+        if len(found) == query.limit:
+            break
+    return sorted(found, key=lambda one: (one.starts_at, str(one.scanner)))
+
+
+def fits(need: Need | None, wish: Wish, *, now: datetime) -> Iterator[Free]:
+    """Day by day, each scanner's times that a visit fits, one after another: two slots of one scanner never overlap."""
+    calendar = network_calendar(now)
+    asked = search.query(calendar, need, wish) if need else None
+    if need is None or asked is None:
+        return
+    for day in range(asked.first, asked.last + 1):
+        for site in sorted(int(each) for each in asked.sites):
+            for line in range(int(calendar.row_from[site]), int(calendar.row_from[site + 1])):
+                time = 0
+                while time < search.SLOTS:
+                    if not search.plain_fit(calendar, asked, day, site, time, line):
+                        time += 1
+                        continue
+                    arrival = datetime.fromtimestamp(
+                        (int(calendar.midnight[site, day]) + time * search.GRID_MIN) * 60, UTC
+                    )
+                    plan = planned(need.shape, arrival)
+                    yield Free(calendar.sites[site], calendar.rows[line], arrival, plan.ends_at)
+                    time += asked.scan_slots
 
 
 def procedure_of(referral: UUID, scope: Scope) -> RequestedProcedure:
@@ -119,28 +141,27 @@ def procedure_of(referral: UUID, scope: Scope) -> RequestedProcedure:
     return found
 
 
-def usual(wish: Wish, *, now: datetime) -> list[Free]:
-    """Where a usual scan would fit, in order of time."""
-    calendar = network_calendar(now)
+def need_for(referral: UUID, scope: Scope, *, now: datetime) -> Need | None:
+    """Raises Refusal."""
+    procedure = procedure_of(referral, scope)
+    authorisation = referrals.authorisation_for(procedure)
+    return booking.need_of(procedure, authorisation, now=now) if authorisation else None
+
+
+def usual_need(*, now: datetime) -> Need:
+    """What a usual scan asks of the network."""
     kind = tracer(USUAL_TRACER)
-    scheme = SCHEMES[kind.scheme].value
-    need = Need(
+    return Need(
         tracer=product_of(USUAL_TRACER),
         procedure_code=kind.procedure_code,
-        activity_mbq=float(prescribe(scheme, USUAL_WEIGHT_KG).prescribed_mbq),
+        activity_mbq=float(prescribe(SCHEMES[kind.scheme].value, USUAL_WEIGHT_KG).prescribed_mbq),
         half_life=kind.nuclide.half_life,
         shape=booking.shape_for(RequestedProcedure(tracer=USUAL_TRACER)),
         earliest=now,
         authorised_from=timezone.localdate(now),
         authorised_to=timezone.localdate(now) + WIDEST,
-        sites=frozenset(calendar.sites),
+        sites=frozenset(network_calendar(now).sites),
     )
-    found = []
-    for each in search.best_choices(calendar, need, wish, limit=500):
-        arrival = datetime.fromtimestamp(search.arrival_at(calendar, each) * 60, now.tzinfo)
-        plan = planned(need.shape, arrival)
-        found.append(Free(calendar.sites[each.site], calendar.rows[each.row], arrival, plan.ends_at))
-    return sorted(found, key=lambda one: (one.starts_at, str(one.scanner)))
 
 
 def tree(one: Free, status: str = "free") -> Tree:
@@ -193,7 +214,7 @@ def schedule_of(appointment: Appointment) -> Tree:
 
 
 def row(kind: str, key: Any) -> Tree:
-    return dict(json.loads(reads.tell(SERVED[kind], key)))
+    return reads.tell(SERVED[kind], key)
 
 
 def around(found: Iterable[Free], *, now: datetime) -> Iterable[Tree]:

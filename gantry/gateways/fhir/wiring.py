@@ -1,7 +1,6 @@
 """Joins the FHIR door to the rooms: who speaks, what they ask to be done, and the answer kept for a repeat."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -191,7 +190,7 @@ def ours(said: str, sender: Sender, now: datetime) -> Placed | None:
         return None
     person = sender.acting.person.pk
     body = reads.read(SERVED[kind], found, reads.Reader(person, True, now))
-    return Placed(dict(json.loads(body)), "ServiceRequest.subject") if body else None
+    return Placed(reads.as_tree(body), "ServiceRequest.subject") if body else None
 
 
 @transaction.atomic
