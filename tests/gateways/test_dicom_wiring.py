@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from pydicom import dcmread
 
 from gantry.apps.audit.models import Event
 from gantry.apps.scanning.models import DoseRecord, Instance, PerformedStep, ReconcileItem, ScheduledStep, Study, Visit
+from gantry.apps.scanning.services import worklist
 from gantry.apps.scanning.services.performed import disagreements
 from gantry.domain.events import EventKind
 from gantry.gateways.database import Desk
@@ -16,10 +18,20 @@ from gantry.gateways.dicom.commitment import Asked
 from gantry.gateways.dicom.server import Server, serve
 from gantry.gateways.dicom.status import Status
 from gantry.gateways.dicom.wiring import committed, item_of, make_doors, scheduling_of
+from gantry.gateways.dicom.worklist import item_from_dataset, to_dataset
 from tests.apps.factories import NOW
 from tests.apps.scan_day import BY, Day, make_booked, make_day
 from tests.gateways.dicom_samples import LONDON, item, pet_image, save
-from tests.gateways.peers import MppsAnswer, needs, run_echoscu, run_findscu, run_storescu, send_mpps, statuses
+from tests.gateways.peers import (
+    MppsAnswer,
+    dump2dcm,
+    needs,
+    run_echoscu,
+    run_findscu,
+    run_storescu,
+    send_mpps,
+    statuses,
+)
 
 pytestmark = [pytest.mark.django_db(transaction=True), needs("storescu", "findscu", "node")]
 MPPS = "1.2.826.0.1.3680043.8.498.77.1"
@@ -119,9 +131,6 @@ def test_a_booking_is_on_the_worklist_and_a_change_is_seen_by_the_next_query(ser
 
 
 def test_what_another_worklist_said_of_a_step_comes_back_whole(day) -> None:
-    from gantry.apps.scanning.services import worklist
-    from gantry.gateways.dicom.worklist import to_dataset
-
     original = item(7)
     worklist.load(scheduling_of(to_dataset(original, LONDON), LONDON), now=NOW)
     again = item_of(ScheduledStep.objects.get(scheduled_step_id="SPS7"))
@@ -295,3 +304,38 @@ def test_while_the_database_is_away_nothing_is_promised(server, visit, tmp_path,
     assert "(Success)" not in run_echoscu(server.port, called="GANTRY").stdout
     monkeypatch.undo()
     assert not Instance.objects.exists()
+
+
+@pytest.mark.data
+@needs("dump2dcm")
+def test_dcmtks_own_worklist_through_the_live_service(server, real_data: Path, tmp_path: Path) -> None:
+    """D5, and every attribute of every item comes back as it was."""
+    folder = real_data / "dicom" / "mwl-dcmtk"
+    dumps = sorted((folder / "Database").glob("*.dump"))
+    held = [dcmread(dump2dcm(dump, tmp_path / f"{dump.stem}.wl"), force=True) for dump in dumps]
+    for ds in held:
+        worklist.load(scheduling_of(ds, LONDON), now=NOW)
+    counts = []
+    for number in (0, 1, 2, 4, 6, 8):
+        query = dump2dcm(folder / "Queries" / f"wlistqry{number}.dump", tmp_path / f"q{number}.dcm")
+        answers = run_findscu(server.port, called="GANTRY", query=query)
+        counts.append(len(answers))
+        if number == 0:
+            assert sorted(str(a.PatientName) for a in answers) == sorted(str(ds.PatientName) for ds in held)
+    assert counts == [10, 10, 0, 0, 0, 0]
+    for ds in held:
+        original = item_from_dataset(ds, LONDON)
+        again = item_of(ScheduledStep.objects.get(scheduled_step_id=original.step_id))
+        assert to_dataset(again, LONDON) == to_dataset(original, LONDON)
+
+
+@pytest.mark.data
+def test_real_images_of_nobody_we_know_are_all_kept_and_held(server, day, real_data: Path) -> None:
+    files = sorted((real_data / "dicom" / "openrem-dose-and-pet").glob("NM-PetIm-*.dcm"))
+    assert files
+    said = statuses(run_storescu(server.port, *files, called="GANTRY", calling="PETCT1", options=["-xs"]))
+    assert said and set(said) == {0}
+    assert Instance.objects.count() == len(files)
+    assert {study.state for study in Study.objects.all()} == {"held"}
+    assert ReconcileItem.objects.filter(state="open").count() == Study.objects.count()
+    assert DoseRecord.objects.exclude(total_dose_mbq=None).exists()
