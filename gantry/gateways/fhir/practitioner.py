@@ -1,6 +1,6 @@
 """Tells a person of ours who is registered with a professional body as a FHIR Practitioner."""
 
-from gantry.gateways.fhir.resource import GMC, Resource, Search, arr, obj, text, token, when
+from gantry.gateways.fhir.resource import COLLEAGUE, GMC, Resource, Search, arr, obj, text, token, when
 
 NUMBER = "substr(r.registration, 5)"
 REGISTERED = "r.registration LIKE 'GMC %%'"
@@ -17,7 +17,7 @@ RESOURCE = Resource(
         name=arr(obj(text="r.name")),
     ),
     seen="(r.registration <> '' AND EXISTS (SELECT 1 FROM accounts_rolegrant g WHERE g.person_id = r.id"
-    " AND g.organisation_id = ANY(who.organisations)))",
+    f" AND {COLLEAGUE.format(organisation='g.organisation_id')}))",
     searches={
         "identifier": Search("token", f"({REGISTERED} AND {token(text(GMC), NUMBER)})"),
         "name": Search("string", "r.name ILIKE %(starts)s"),

@@ -1,6 +1,17 @@
 """Tells a registered person's role in an organisation as a FHIR PractitionerRole."""
 
-from gantry.gateways.fhir.resource import OURS, Resource, Search, arr, day, obj, organisation, reference, text
+from gantry.gateways.fhir.resource import (
+    COLLEAGUE,
+    OURS,
+    Resource,
+    Search,
+    arr,
+    day,
+    obj,
+    organisation,
+    reference,
+    text,
+)
 
 RESOURCE = Resource(
     type="PractitionerRole",
@@ -16,7 +27,7 @@ RESOURCE = Resource(
         organization=organisation("o"),
         code=arr(obj(coding=arr(obj(system=text(OURS), code="r.role")), text="replace(r.role, '_', ' ')")),
     ),
-    seen="(p.registration <> '' AND r.organisation_id = ANY(who.organisations))",
+    seen=f"(p.registration <> '' AND {COLLEAGUE.format(organisation='r.organisation_id')})",
     searches={
         "practitioner": Search("reference", "p.id::text = %(value)s"),
         "organization": Search("reference", "o.id::text = %(value)s"),

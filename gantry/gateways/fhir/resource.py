@@ -112,6 +112,13 @@ BY_ORGANISATION = "(r.organisations && who.organisations OR {patient} = ANY(who.
 """`for_user` of the rows that hang from a referral, in SQL."""
 
 
+COLLEAGUE = """({organisation} = ANY(who.organisations) OR {organisation} IN (
+    SELECT unnest(ARRAY[n.provider_id, s.organisation_id]) FROM estate_network n
+    JOIN estate_network_members m ON m.network_id = n.id LEFT JOIN estate_site s ON s.network_id = n.id
+    WHERE m.organisation_id = ANY(who.organisations)))"""
+"""Registered people of one's own organisations, and of those that scan for them: a referrer may know who answers."""
+
+
 def token(system: str, value: str) -> str:
     """A token's condition; a system asked for must be the row's."""
     return f"({value} = %(value)s AND (%(system)s::text IS NULL OR %(system)s::text = {system}))"
