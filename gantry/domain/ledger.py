@@ -1,0 +1,273 @@
+"""Decides whether the activity of a site adds up: double entry in MBq, every entry decayed to one instant.
+
+For each container: in (received, eluted, transferred) = net administered + residual + waste + spill + QC
++ transferred or returned + left, within the combined uncertainty of the instruments.
+
+Uncertainty follows JCGM 100:2008 (the GUM): independent readings add in quadrature (5.1.2, eq. 10); readings of one
+instrument share the error of its calibration, so these add with their signs (5.2.2, note 1); the limit of a
+difference is the expanded uncertainty with k = 2, about 95 % (6.2.1, 6.3.3).
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
+from math import hypot
+
+from gantry.domain.decay import Assay
+
+COVERAGE = 2.0
+"""k of the expanded uncertainty (GUM 6.3.3)."""
+
+
+class Way(StrEnum):
+    """How activity comes into a container, and how it leaves one."""
+
+    RECEIVED = "received"
+    ELUTED = "eluted"
+    TRANSFERRED_IN = "transferred_in"
+    DRAWN = "drawn"
+    """From one container into another: the only way that has both ends inside a site."""
+    ADMINISTERED = "administered"
+    """Net, at the instant of injection."""
+    RESIDUAL = "residual"
+    WASTED = "wasted"
+    SPILT = "spilt"
+    SAMPLED = "sampled"
+    """For quality control."""
+    TRANSFERRED_OUT = "transferred_out"
+    RETURNED = "returned"
+    COUNTED = "counted"
+    """Nothing moves: what is left was measured."""
+
+
+END = {
+    Way.RECEIVED: "supplier",
+    Way.ELUTED: "generator",
+    Way.TRANSFERRED_IN: "other site",
+    Way.ADMINISTERED: "person",
+    Way.RESIDUAL: "used syringe",
+    Way.WASTED: "decay store",
+    Way.SPILT: "floor",
+    Way.SAMPLED: "quality control",
+    Way.TRANSFERRED_OUT: "other site",
+    Way.RETURNED: "supplier",
+}
+"""The account at the far end of each way that crosses a container's wall."""
+
+INWARD = frozenset({Way.RECEIVED, Way.ELUTED, Way.TRANSFERRED_IN})
+STILL_HERE = frozenset({Way.RESIDUAL, Way.WASTED, Way.SPILT, Way.SAMPLED})
+"""Out of its container, and still on the premises until it has decayed or is disposed of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """Standard uncertainties (k = 1), in per cent of the reading."""
+
+    name: str
+    scale_percent: float
+    """Of its calibration: the same error in every reading that it gives."""
+    reading_percent: float
+    """Of one reading: repeatability, geometry, the container's place in the well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Activity taken from one account and put into another: who measured how much, when and with what.
+
+    Entries are never edited. One that `corrects` another stands in its place.
+    """
+
+    key: str
+    way: Way
+    source: str
+    target: str
+    assay: Assay
+    instrument: Instrument
+    by: str
+    volume_ml: float | None = None
+    corrects: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.source == self.target) is not (self.way is Way.COUNTED):
+            raise ValueError(f"{self.key}: activity moves between two accounts, or is counted in one")
+        if self.way in INWARD and self.source != END[self.way]:
+            raise ValueError(f"{self.key}: what is {self.way} comes from the {END[self.way]}")
+        if self.way in END and self.way not in INWARD and self.target != END[self.way]:
+            raise ValueError(f"{self.key}: what is {self.way} goes to the {END[self.way]}")
+
+    def mbq(self, at: datetime) -> float:
+        return self.assay.activity_at(at)
+
+
+def standing(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries that hold, by time and then as they were written: without those that a later one corrects."""
+    listed = list(entries)
+    replaced = {each.corrects for each in listed if each.corrects}
+    return sorted((each for each in listed if each.key not in replaced), key=lambda e: e.assay.at)
+
+
+def containers(entries: Iterable[Entry]) -> frozenset[str]:
+    """Every vial and syringe that the entries name; the far ends of the ways are none."""
+    ends = set(END.values())
+    return frozenset(name for each in entries for name in (each.source, each.target) if name not in ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a statement: how much went this way, at the instant of the statement."""
+
+    way: Way
+    activity_mbq: float
+    entries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A statement of some containers at one instant."""
+
+    at: datetime
+    into: tuple[Line, ...]
+    out: tuple[Line, ...]
+    left_mbq: float
+    """As counted where it was counted, else what the book says; never below nothing."""
+    book_mbq: float
+    """All that came in less all that went out."""
+    uncertainty_mbq: float
+    """Expanded (k = 2), of the difference."""
+    in_play: tuple[str, ...]
+    """The entries that the difference was made from."""
+
+    @property
+    def in_mbq(self) -> float:
+        return sum(line.activity_mbq for line in self.into)
+
+    @property
+    def out_mbq(self) -> float:
+        return sum(line.activity_mbq for line in self.out)
+
+    @property
+    def difference_mbq(self) -> float:
+        """In, less out, less left: what nobody can account for. Below nothing: more was found than there can be."""
+        return self.book_mbq - self.left_mbq
+
+    @property
+    def within(self) -> bool:
+        return abs(self.difference_mbq) <= self.uncertainty_mbq + FUZZ * (self.in_mbq + self.out_mbq)
+
+    def of(self, way: Way) -> float:
+        return sum(line.activity_mbq for line in (*self.into, *self.out) if line.way is way)
+
+
+FUZZ = 1e-9
+"""Forgives binary fractions, not activity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What one entry adds to a difference: its sign, and its activity at the instant of the statement."""
+
+    entry: Entry
+    sign: int
+    activity_mbq: float
+
+
+def balance(entries: Iterable[Entry], at: datetime, of: Collection[str] | None = None) -> Balance:
+    """What came into these containers, what went where, what is left, and what is not explained.
+
+    Draws between two of them cancel, so that one vial, a batch with its syringes and a whole site are judged alike.
+    """
+    held = [each for each in standing(entries) if each.assay.at <= at]
+    inside = containers(held) if of is None else frozenset(of)
+    moves = [each for each in held if each.way is not Way.COUNTED]
+    into = [each for each in moves if each.target in inside and each.source not in inside]
+    out = [each for each in moves if each.source in inside and each.target not in inside]
+    counts = {each.source: each for each in held if each.way is Way.COUNTED and each.source in inside}
+    terms: list[Term] = []
+    book = left = 0.0
+    for name in sorted(inside):
+        in_book = sum(e.mbq(at) for e in moves if e.target == name) - sum(e.mbq(at) for e in moves if e.source == name)
+        book += in_book
+        count = counts.get(name)
+        if count is not None:
+            when = held.index(count)
+            terms += [*_moved(held[:when], name, at), Term(count, -1, count.mbq(at))]
+            left += count.mbq(at) + sum(t.sign * t.activity_mbq for t in _moved(held[when:], name, at))
+        elif in_book < 0:
+            terms += _moved(moves, name, at)
+        else:
+            left += in_book
+    return Balance(
+        at, _lines(into, at), _lines(out, at), left, book, uncertainty(terms), tuple(_keys(terms))
+    )  # fmt: skip
+
+
+def _moved(entries: Iterable[Entry], name: str, at: datetime) -> list[Term]:
+    """Into this container with a plus, out of it with a minus; a count moves nothing."""
+    signs = ((each, (each.target == name) - (each.source == name)) for each in entries)
+    return [Term(each, sign, each.mbq(at)) for each, sign in signs if sign]
+
+
+def _lines(entries: Iterable[Entry], at: datetime) -> tuple[Line, ...]:
+    order = list(Way)
+    rows = sorted(entries, key=lambda e: order.index(e.way))
+    grouped = ((way, list(each)) for way, each in groupby(rows, key=lambda e: e.way))
+    return tuple(Line(way, sum(e.mbq(at) for e in each), tuple(e.key for e in each)) for way, each in grouped)
+
+
+def _keys(terms: Iterable[Term]) -> list[str]:
+    """Largest first. An entry with one end in each of two containers cancels and is not named."""
+    net: dict[str, float] = {}
+    for term in terms:
+        net[term.entry.key] = net.get(term.entry.key, 0.0) + term.sign * term.activity_mbq
+    return [key for key, mbq in sorted(net.items(), key=lambda pair: (-abs(pair[1]), pair[0])) if mbq]
+
+
+def uncertainty(terms: Sequence[Term]) -> float:
+    """Expanded uncertainty of the sum of the terms (GUM eq. 10 for readings, 5.2.2 note 1 for each calibration)."""
+    net: dict[str, tuple[Entry, float]] = {}
+    for term in terms:
+        before = net.get(term.entry.key, (term.entry, 0.0))[1]
+        net[term.entry.key] = term.entry, before + term.sign * term.activity_mbq
+    readings = [mbq * entry.instrument.reading_percent / 100 for entry, mbq in net.values()]
+    scales: dict[Instrument, float] = {}
+    for entry, mbq in net.values():
+        scales[entry.instrument] = scales.get(entry.instrument, 0.0) + mbq
+    calibrations = [mbq * instrument.scale_percent / 100 for instrument, mbq in scales.items()]
+    return COVERAGE * hypot(*readings, *calibrations)
+
+
+@dataclass(frozen=True, slots=True)
+class Investigation:
+    """A difference that the instruments cannot explain, and the entries that a person has to look at."""
+
+    at: datetime
+    difference_mbq: float
+    uncertainty_mbq: float
+    entries: tuple[str, ...]
+    """Largest first."""
+
+    def __str__(self) -> str:
+        what = "is missing" if self.difference_mbq > 0 else "more was found than there can be"
+        return f"{abs(self.difference_mbq):,.1f} MBq {what}; ±{self.uncertainty_mbq:,.1f} MBq is explained"
+
+
+def investigation(statement: Balance) -> Investigation | None:
+    """None where the difference is within the expanded uncertainty."""
+    if statement.within:
+        return None
+    return Investigation(statement.at, statement.difference_mbq, statement.uncertainty_mbq, statement.in_play)
+
+
+def on_site_mbq(entries: Iterable[Entry], at: datetime) -> float:
+    """Holdings of open sources: everything that is here, in a container or out of it (EPR 2016 counts both).
+
+    What is in a person has left the premises with them; a disposal is another record, taken off by its own rule.
+    """
+    held = [each for each in standing(entries) if each.assay.at <= at]
+    came = sum(each.mbq(at) for each in held if each.way in INWARD)
+    went = sum(
+        each.mbq(at) for each in held if each.way in (Way.ADMINISTERED, Way.TRANSFERRED_OUT, Way.RETURNED)
+    )  # fmt: skip
+    return max(0.0, came - went)
