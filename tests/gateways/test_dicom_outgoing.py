@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from pydicom import dcmread
 
 from gantry.apps.audit.models import Attempt, Event, OutboxMessage
@@ -122,6 +124,15 @@ def test_a_closed_door_is_named_tried_again_and_in_the_end_owned_by_a_person(day
     assert Attempt.objects.filter(message=dispatch.message, ok=False).count() == len(BACK_OFF) + 1
     last = Event.objects.get(kind=EventKind.DISPATCH_GIVEN_UP)
     assert last.data["owner_name"] == manager.name
+    client = Client()
+    client.force_login(manager, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(reverse("scanning:study", args=[dispatch.study_id])).content.decode()
+    assert "Stopped at connect" in page
+    assert "Send again" in page
+    client.post(reverse("scanning:images_again", args=[dispatch.pk]))
+    dispatch.refresh_from_db()
+    assert (dispatch.state, dispatch.message.state, dispatch.message.attempts) == ("queued", "queued", 0)
+    assert not images.send_again(dispatch, by=day.by, now=now)
 
 
 def test_a_host_without_an_address_fails_at_resolve(day, visit, tmp_path) -> None:

@@ -18,4 +18,5 @@ urlpatterns = [
     path("images/held/", images.reconcile, name="reconcile"),
     path("images/held/<uuid:key>/", images.reconcile_item, name="reconcile_item"),
     path("images/<uuid:key>/", images.study, name="study"),
+    path("images/dispatches/<uuid:key>/again/", images.again, name="images_again"),
 ]

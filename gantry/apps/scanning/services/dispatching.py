@@ -161,6 +161,25 @@ def images_failed(
 
 
 @transaction.atomic
+def send_again(dispatch: ImageDispatch, *, by: Actor, now: datetime) -> bool:
+    """A person has mended the cause and asks for another try; False when it is on its way or there already."""
+    moved = ImageDispatch.objects.filter(pk=dispatch.pk, state__in=["given_up", "failed"]).update(state="queued")
+    if not moved:
+        return False
+    outbox.try_again(dispatch.message, now=now)
+    append(
+        EventKind.IMAGES_SENT,
+        subjects=about(dispatch.study) | {"recipient": dispatch.organisation_id},
+        happened_at=now,
+        recorded_at=now,
+        by=by,
+        organisation=dispatch.study.procedure.referral.provider_id,
+        data={"to": dispatch.organisation.name, "again": True},
+    )
+    return True
+
+
+@transaction.atomic
 def send_late_instances(*, now: datetime) -> int:
     """Images that came after their study was delivered are sent too: delivered means every instance."""
     behind = (

@@ -7,6 +7,7 @@ from gantry.apps.scanning.services.dispatching import (
     follow_check,
     images_failed,
     images_proved,
+    send_again,
     send_late_instances,
     send_what_is_ready,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "match",
     "nearest",
     "reconcile",
+    "send_again",
     "send_late_instances",
     "send_what_is_ready",
     "site_of",

@@ -11,12 +11,13 @@ from django.db.models import Count, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.services import Stale
 from gantry.apps.audit.timeline import timeline
 from gantry.apps.referrals.models import RequestedProcedure
-from gantry.apps.scanning.models import DoseRecord, Injection, PerformedStep, ReconcileItem, Study
+from gantry.apps.scanning.models import DoseRecord, ImageDispatch, Injection, PerformedStep, ReconcileItem, Study
 from gantry.apps.scanning.services import images
 from gantry.apps.ui.fields import Radios
 from gantry.apps.ui.forms import Form
@@ -189,9 +190,23 @@ def study(request: HttpRequest, key: UUID) -> HttpResponse:
         "steps": PerformedStep.objects.filter(scheduled_step__procedure=row.procedure_id).order_by("started_at")
         if row.procedure_id
         else [],
+        "may_own": request.acting.may(Verb.OWN_FAILURES),
         "events": timeline(row.pk),
     }
     return render(request, "scanning/study.html", context)
+
+
+@require_POST
+@requires(Verb.OWN_FAILURES)
+def again(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Its owner has mended the cause and sends the study again: only what is missing goes out."""
+    rows = ImageDispatch.objects.for_user(request.acting.scope).select_related(
+        "message", "organisation", "study__procedure__referral"
+    )
+    dispatch = get_object_or_404(rows, pk=key)
+    if images.send_again(dispatch, by=request.acting.actor, now=request.now):
+        messages.success(request, f"The images are on their way to {dispatch.organisation.name} again.")
+    return redirect("scanning:study", dispatch.study_id)
 
 
 def doses(row: Study, records: list[DoseRecord]) -> list[dict[str, Any]]:
