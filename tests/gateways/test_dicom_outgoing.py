@@ -244,5 +244,6 @@ def test_the_check_on_the_board_is_a_check_of_the_images(day, visit, tmp_path, p
     study = keep(visit, tmp_path)
     record_step(visit, "check", happened_at=NOW, now=NOW, by=actor(day.person))
     assert study.checks.get().acceptable
+    assert Event.objects.get(kind=EventKind.IMAGES_CHECKED).data["acceptable"] is True
     assert ImageDispatch.objects.get().study == study
     assert identity_of(study).accession_number == study.procedure.accession_number

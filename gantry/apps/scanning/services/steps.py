@@ -123,6 +123,9 @@ def record_step(
         raise AlreadyRecorded(earlier)
     found = presence_breaches(visit, happened_at) + breaches(protocol, key, phase, progress_of(visit), happened_at)
     kind = KIND[step.act]
+    if step.act is Act.CHECK_IMAGES:
+        # One tap says that they are good; who finds that they are not says so where the images are.
+        extra.setdefault("acceptable", True)
     if step.act is Act.ACQUIRE:
         whole = EventKind.ACQUISITION_COMPLETED if extra.get("complete", True) else EventKind.ACQUISITION_DISCONTINUED
         kind = EventKind.ACQUISITION_STARTED if phase is Phase.START else whole
