@@ -1,13 +1,21 @@
 """Every check of the README in its order, and which of them something of ours answers to."""
 
-from gantry.gateways.conformance import dicom, hl7
+from gantry.gateways.conformance import dicom, fhir, hl7
 from gantry.gateways.conformance.judging import Check
 
 LATER = "belongs to a later issue"
 PROCUREMENT = ("releases compiled", "red flags", "auctions solved", "malformed lines reported")
 QUEUEING = ("M/M/5", "stroke-unit capacity", "routing that sums to 1.01")
 
+BOOKING = "fhir/**/process_message/request/Booking_POST.json"
+
 CHECKS: tuple[Check, ...] = (
+    Check("F1", "a booking message, once", (BOOKING,), fhir.f1),
+    Check("F2", "free slots with all that they point at", (BOOKING, "fhir/**/slots/GET-success.json"), fhir.f2),
+    Check("F3", "resources in and out again", ("fhir/**/*.json", "fhir/**/*.xml"), fhir.f3),
+    Check("F4", "refusals as the standard words them", (BOOKING, "fhir/**/OperationOutcome/**/*.json"), fhir.f4),
+    Check("F5", "wrong numbers and malformed bodies", (BOOKING,), fhir.f5),
+    Check("F6", "$validate beside the reference validator", ("fhir/fhir-validator-cases/EXPECTED.json",), fhir.f6),
     Check("H1", "every file over MLLP, one acknowledgement a message", ("hl7v2/**/*",), hl7.h1),
     Check("H2", "the general order waits for its referrer", ("hl7v2/**/ORM_O01-GeneralOrder.hl7",), hl7.h2),
     Check("H3", "a merge leaves one patient", ("hl7v2/**/ADT_A40*",), later=LATER),

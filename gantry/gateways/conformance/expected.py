@@ -28,7 +28,20 @@ README: dict[str, Any] = {
     },
     "F4": {"distinct": 8},
     # 30 of 39 and 15 of 20; where a folder has other cases, the same share of them.
-    "F6": {"refused": [30, 39], "accepted": [15, 20]},
+    "F6": {
+        "refused": [30, 39],
+        "accepted": [15, 20],
+        "reasons": {
+            "allergy.json": "terminology: the display of a code",
+            "sp-diff-type.json": "another definition: what the parameter is derived from",
+            "parameters-reference-bad.json": "profile: what an endpoint's address must be",
+            "observation-bad-profile.xml": "profile: its snapshot must be made",
+            "target-ref-profile-empty.json": "profile",
+            "nested-questionnaire-nested-valueset.json": "terminology: answers against a contained value set",
+            "patient-with-turvakielto.json": "terminology: a Finnish code",
+            "pat-security-bad-string.json": "policy: its twin with the same words is to be accepted",
+        },
+    },
 }
 
 
