@@ -48,4 +48,13 @@ def assert_accessible(page: Page) -> None:
 def assert_fits(page: Page) -> None:
     """Nothing makes the page itself scroll sideways."""
     widths = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-    assert widths[0] <= widths[1], f"{page.url} is {widths[0]} px wide in a window of {widths[1]} px"
+    if widths[0] > widths[1]:
+        wide = page.evaluate(WIDE, widths[1])
+        raise AssertionError(f"{page.url} is {widths[0]} px wide in a window of {widths[1]} px: {wide}")
+
+
+WIDE = """limit => [...document.querySelectorAll('body *')]
+  .filter(one => one.getBoundingClientRect().right > limit + 1 && !one.closest('[role=region][tabindex]'))
+  .map(one => `${one.tagName.toLowerCase()}.${one.className} ${Math.round(one.getBoundingClientRect().right)}`)
+  .slice(0, 12)"""
+"""The elements that stick out, without those that scroll within a region of their own."""
