@@ -255,6 +255,7 @@ GANTRY_SUBSCRIBERS: dict[str, tuple[str, ...]] = {
 GANTRY_DOORS: dict[str, str] = {
     "dicom.images": "gantry.gateways.dicom.outgoing.send",
     "hl7.report": "gantry.gateways.hl7.outgoing.send",
+    "fhir.report": "gantry.gateways.fhir.outgoing.send",
 }
 
 LOGGING = {
