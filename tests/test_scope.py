@@ -45,8 +45,22 @@ def unscoped(source: str) -> Iterator[tuple[str, int]]:
             if isinstance(parent, ast.Attribute):
                 names.add(parent.attr)
             above = parent
-        if "for_user" not in names:
+        if "for_user" not in names and not hangs_from_a_row(node):
             yield node.value.id, node.lineno
+
+
+def hangs_from_a_row(node: ast.AST) -> bool:
+    """Inside a query that is scoped itself: a subquery on the outer row's key, or what is fetched along with its rows."""
+    above: ast.AST | None = node
+    while above is not None and not isinstance(above, ast.stmt):
+        if isinstance(above, ast.Call):
+            if isinstance(above.func, ast.Name) and above.func.id == "Prefetch":
+                return True
+            given = [keyword.value for keyword in above.keywords]
+            if any(isinstance(v, ast.Call) and isinstance(v.func, ast.Name) and v.func.id == "OuterRef" for v in given):
+                return True
+        above = getattr(above, "parent", None)
+    return False
 
 
 def test_the_tables_of_patients_are_closed():
@@ -70,6 +84,8 @@ def test_pages_ask_only_for_what_the_person_may_see(path: Path):
         ("get_object_or_404(Patient.objects.for_user(scope), pk=1)", False),
         ("Site.objects.get(pk=1)", False),
         ("Referral.objects.filter(patient__in=Patient.objects.for_user(s))", True),
+        ('Exists(Report.objects.filter(procedure=OuterRef("pk")))', False),
+        ('rows.prefetch_related(Prefetch("studies", Study.objects.filter(state="matched")))', False),
     ],
 )
 def test_an_unscoped_query_is_seen(line, caught):

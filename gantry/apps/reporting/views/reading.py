@@ -71,8 +71,10 @@ def page(
 ) -> HttpResponse:
     ours, newest, mine = is_ours(request, report), versions[0], request.acting.scope.organisations
     withdrawn = newest.state == ReportState.WITHDRAWN
-    sent = ReportDispatch.objects.filter(version__report=report).select_related(
-        "organisation", "endpoint", "message", "owner", "version"
+    sent = (
+        ReportDispatch.objects.for_user(request.acting.scope)
+        .filter(version__report=report)
+        .select_related("organisation", "endpoint", "message", "owner", "version")
     )
     if not ours:
         sent = sent.filter(organisation__in=mine)

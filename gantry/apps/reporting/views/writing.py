@@ -127,7 +127,7 @@ def keep_words(request: HttpRequest, report: Report, form: Writing) -> None:
 
 
 def overtaken(request: HttpRequest, report: Report, form: Writing, stale: Stale) -> HttpResponse:
-    now = Report.objects.select_related("opened_by").get(pk=report.pk)
+    now = Report.objects.for_user(request.acting.scope).select_related("opened_by").get(pk=report.pk)
     who = now.opened_by.name if now.opened_by else (stale.last.by_name if stale.last else "somebody else")
     at = now.opened_at or (stale.last.recorded_at if stale.last else request.now)
     return stale_page(

@@ -24,7 +24,7 @@ from gantry.apps.ui.forms import Form
 from gantry.apps.ui.listing import Column, Listing
 from gantry.apps.ui.parts import Tag
 from gantry.apps.ui.wording import say_nhs_number
-from gantry.domain.access import Verb
+from gantry.domain.access import Scope, Verb
 from gantry.domain.identifiers import valid_nhs_number
 
 APART = "apart"
@@ -172,11 +172,10 @@ def theirs(item: ReconcileItem) -> list[tuple[str, str]]:
 def study(request: HttpRequest, key: UUID) -> HttpResponse:
     """A study of somebody in scope, or one that is held and that this person may decide about."""
     scope = request.acting.scope
-    rows = Study.objects.select_related("procedure__referral__patient", "appointment__site")
+    rows = Study.objects.for_user(scope).select_related("procedure__referral__patient", "appointment__site")
     held = ReconcileItem.objects.for_user(scope).filter(study=key) if request.acting.may(Verb.RECONCILE) else None
-    row = rows.filter(pk=key).filter(Study.scope(scope)).first() or (
-        rows.filter(pk=key).first() if held is not None and held.exists() else None
-    )
+    item = held.select_related("study").first() if held is not None else None
+    row = rows.filter(pk=key).first() or (item.study if item else None)
     if row is None:
         raise Http404("study")
     records = list(row.dose_records.order_by("series_uid"))
@@ -186,8 +185,10 @@ def study(request: HttpRequest, key: UUID) -> HttpResponse:
         "series": row.series.annotate(count=Count("instances"), size=Sum("instances__size")).order_by("number", "pk"),
         "checks": row.checks.order_by("-at"),
         "dispatches": row.dispatches.select_related("organisation", "message").order_by("organisation__name"),
-        "doses": doses(row, records),
-        "steps": PerformedStep.objects.filter(scheduled_step__procedure=row.procedure_id).order_by("started_at")
+        "doses": doses(scope, row, records),
+        "steps": PerformedStep.objects.for_user(scope)
+        .filter(scheduled_step__procedure=row.procedure_id)
+        .order_by("started_at")
         if row.procedure_id
         else [],
         "may_own": request.acting.may(Verb.OWN_FAILURES),
@@ -209,10 +210,14 @@ def again(request: HttpRequest, key: UUID) -> HttpResponse:
     return redirect("scanning:study", dispatch.study_id)
 
 
-def doses(row: Study, records: list[DoseRecord]) -> list[dict[str, Any]]:
+def doses(scope: Scope, row: Study, records: list[DoseRecord]) -> list[dict[str, Any]]:
     """Every source beside the others: one that differs from the room's record says so, and none is averaged."""
     given = (
-        list(Injection.objects.filter(visit__appointment__procedure=row.procedure_id).select_related("dose", "visit"))
+        list(
+            Injection.objects.for_user(scope)
+            .filter(visit__appointment__procedure=row.procedure_id)
+            .select_related("dose", "visit")
+        )
         if row.procedure_id
         else []
     )
