@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gantry.gateways.fhir.datatypes import ABSOLUTE, ENDS_IN_RESOURCE, RELATIVE
+from gantry.gateways.fhir.elements import listed
 from gantry.gateways.fhir.issues import Issue, IssueType
 from gantry.gateways.fhir.narrative import ids
 from gantry.gateways.fhir.reading import Tree
@@ -15,7 +16,7 @@ NARRATIVE_LINK = "http://hl7.org/fhir/StructureDefinition/narrativeLink"
 
 
 def why_not(tree: Tree, where: str) -> Iterator[Issue]:
-    held = [one for one in tree.get("entry") or () if isinstance(one, dict)]
+    held = [one for one in listed(tree.get("entry")) if isinstance(one, dict)]
     kind = tree.get("type")
     yield from form(tree, held, str(kind), where)
     seen: dict[tuple[str, str], int] = {}
@@ -148,7 +149,7 @@ def narrative_links(held: list[Tree], where: str) -> Iterator[Issue]:
 
 
 def parameters(tree: Tree, where: str) -> Iterator[Issue]:
-    for place, one in enumerate(tree.get("parameter") or ()):
+    for place, one in enumerate(listed(tree.get("parameter"))):
         if isinstance(one, dict):
             given = [name for name in one if name.startswith("value") or name in {"resource", "part"}]
             if len(given) > 1:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any, get_args
+from uuid import UUID
 
 from fhir.resources.R4B import get_fhir_model_class
 
@@ -286,6 +287,9 @@ def codes_of(owner: str, name: str, listed: Iterable[str]) -> frozenset[str]:
     return frozenset() if "+" in codes or "mime" in codes else codes
 
 
+SPELT_BY_PYTHON: dict[Any, str] = {bool: "boolean", UUID: "uuid"}
+
+
 def of(annotation: Any) -> tuple[str, bool]:
     """The FHIR type behind an annotation, and whether it repeats."""
     many = False
@@ -296,19 +300,20 @@ def of(annotation: Any) -> tuple[str, bool]:
             many = True
         for fact in getattr(one, "__metadata__", ()):
             word = type(fact).__name__
-            if word != "EncodedBytes":
-                return lowered(word), many
-        if one is bool:
-            return "boolean", many
+            name = word[0].lower() + word[1:]
+            if name in PRIMITIVES:
+                return name, many
+        if one in SPELT_BY_PYTHON:
+            return SPELT_BY_PYTHON[one], many
         if isinstance(one, type) and one.__name__.endswith("Type") and one is not type(None):
             return one.__name__.removesuffix("Type"), many
         queue += get_args(one)
     raise UnknownType(str(annotation))
 
 
-def lowered(word: str) -> str:
-    name = word[0].lower() + word[1:]
-    return name if name in PRIMITIVES else word
+def listed(value: object) -> list[Any]:
+    """A list, where it is one: a tree that is not judged yet may hold anything."""
+    return value if isinstance(value, list) else []
 
 
 def is_resource_type(name: object) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from gantry.gateways.fhir.elements import listed
 from gantry.gateways.fhir.issues import Issue, IssueType
 from gantry.gateways.fhir.reading import Tree
 
@@ -98,7 +99,7 @@ def of_resource(tree: Tree, kind: str, where: str) -> Iterator[Issue]:
 
 def containment(tree: Tree, where: str) -> Iterator[Issue]:
     """dom-2 to dom-5: what is contained holds nothing itself, is pointed at, and has no life of its own."""
-    held = [one for one in tree.get("contained") or () if isinstance(one, dict)]
+    held = [one for one in listed(tree.get("contained")) if isinstance(one, dict)]
     ids = {str(one.get("id")) for one in held if "id" in one}
     said = set(fragments(tree))
     pointed = set(fragments(tree, anywhere=True))
@@ -113,7 +114,7 @@ def containment(tree: Tree, where: str) -> Iterator[Issue]:
             yield Issue(IssueType.INVARIANT, at, "dom-5: a contained resource has no security labels")
         if "id" not in one:
             yield Issue(IssueType.REQUIRED, f"{at}.id", "A contained resource has an id to be pointed at")
-        elif one["id"] not in pointed and "" not in set(fragments(one)):
+        elif str(one["id"]) not in pointed and "" not in set(fragments(one)):
             yield Issue(IssueType.INVARIANT, at, "dom-3: nothing points at this contained resource")
     for fragment in sorted(said - ids - {""}):
         if tree.get("resourceType") not in {"Bundle", "Parameters"}:

@@ -69,6 +69,7 @@ class Walk:
             return
         before = len(self.found)
         self.parts(tree, kind, where, skip=("resourceType",))
+        self.found += datatypes.extensions_of(tree, where)
         if not inside:
             self.found += invariants.containment(tree, where)
         if len(self.found) == before:
