@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from gantry.domain.instrument import Allowed, DeviceKind, TestKind
+from gantry.domain.ledger import Instrument
 from gantry.reference.dated import LIBRARY_FROM, Fact
 
 DELIVERY_TOLERANCE_PERCENT = Fact(
@@ -16,3 +18,45 @@ USABLE_FOR = Fact(timedelta(hours=8), "", "CMA 2014: FDG is usable for at most 8
 RECEIPT_TAKES = Fact(
     timedelta(minutes=20), "", "Receive, measure and accept before the first dose", LIBRARY_FROM, notice="Assumed"
 )
+
+CALIBRATOR = Fact(
+    Instrument("", scale_percent=2.0, reading_percent=1.0),
+    "% of the reading, k = 1",
+    "Usual of a calibrator traceable to a national standard; replaced by the certificate of each device",
+    LIBRARY_FROM,
+    recalled=True,
+)
+VOLUME_TOLERANCE_PERCENT = Fact(
+    10.0, "% of concentration × volume", "A syringe's graduation and dead space", LIBRARY_FROM, notice="Assumed"
+)
+RESIDUAL_WITHIN = Fact(
+    timedelta(minutes=30),
+    "",
+    "A residual is measured before the next person is injected",
+    LIBRARY_FROM,
+    notice="Assumed",
+)
+TO_SEWER = Fact(0.15, "share of the net activity", "A first void removes about 15 %", LIBRARY_FROM, recalled=True)
+"""What a person passes into the drains before leaving; the permit's own method replaces it."""
+
+DAY, QUARTER, YEAR = timedelta(days=1), timedelta(days=92), timedelta(days=366)
+IPEM = "IPEM 108 schedule; a medical physics expert confirms the numbers"
+DEVICE_TESTS: dict[DeviceKind, tuple[tuple[TestKind, Fact[Allowed]], ...]] = {
+    DeviceKind.CALIBRATOR: (
+        (TestKind.CONSTANCY, Fact(Allowed(5.0, DAY, daily=True), "%", IPEM, LIBRARY_FROM, recalled=True)),
+        (TestKind.LINEARITY, Fact(Allowed(5.0, QUARTER), "%", IPEM, LIBRARY_FROM, recalled=True)),
+        (TestKind.ACCURACY, Fact(Allowed(5.0, YEAR), "%", IPEM, LIBRARY_FROM, recalled=True)),
+    ),
+    DeviceKind.INJECTOR: (
+        (TestKind.CONSTANCY, Fact(Allowed(5.0, DAY, daily=True), "%", IPEM, LIBRARY_FROM, recalled=True)),
+        (TestKind.ACCURACY, Fact(Allowed(5.0, YEAR), "%", IPEM, LIBRARY_FROM, recalled=True)),
+    ),
+    DeviceKind.GLUCOMETER: (
+        (
+            TestKind.CONSTANCY,
+            Fact(
+                Allowed(15.0, DAY, daily=True), "%", "Usual of a meter's control solution", LIBRARY_FROM, recalled=True
+            ),
+        ),
+    ),
+}

@@ -1,10 +1,12 @@
 """Organisations, networks, sites, scanners and rooms; licences, sessions, faults, and the activity free on each run."""
 
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from gantry.apps.audit.models import Row
 from gantry.domain.access import Scope
+from gantry.domain.instrument import DeviceKind, TestKind
 
 
 class OrganisationKind(models.TextChoices):
@@ -192,6 +194,60 @@ class EquipmentTest(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return models.Q()
+
+
+class Device(Row):
+    """A measuring device of a site: a calibrator, an injector, a glucose meter."""
+
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="devices")
+    kind = models.CharField(max_length=20, choices=[(k.value, k.value) for k in DeviceKind])
+    name = models.CharField(max_length=60)
+    manufacturer = models.CharField(max_length=80, blank=True)
+    serial = models.CharField(max_length=60, blank=True)
+    scale_percent = models.FloatField(null=True)
+    """Standard uncertainty of its calibration, from its certificate."""
+    reading_percent = models.FloatField(null=True)
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "name"], name="device_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return models.Q(site__organisation__in=scope.organisations) | models.Q(
+            site__network__provider__in=scope.organisations
+        )
+
+
+class InstrumentTest(Row):
+    """One test of a device against what it should read; never edited."""
+
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="tests")
+    kind = models.CharField(max_length=20, choices=[(k.value, k.value) for k in TestKind])
+    at = models.DateTimeField()
+    off_percent = models.FloatField()
+    allowed_percent = models.FloatField()
+    passed = models.BooleanField()
+    readings = models.JSONField(default=list)
+    by_name = models.CharField(max_length=120)
+    note = models.TextField(blank=True)
+    event = models.UUIDField()
+
+    class Meta:
+        indexes = [models.Index(fields=["device", "kind", "at"], name="instrument_test_latest")]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {'passed' if self.passed else 'failed'}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return models.Q(device__site__organisation__in=scope.organisations) | models.Q(
+            device__site__network__provider__in=scope.organisations
+        )
 
 
 class Fault(Row):

@@ -1,5 +1,6 @@
-"""Scanner tests and faults: what makes a scanner fit to be used today, each recorded with its event."""
+"""Tests and faults: what makes a scanner or a measuring device fit to be used today, each recorded with its event."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -8,8 +9,11 @@ from django.db import transaction
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale, append
-from gantry.apps.estate.models import Deployment, EquipmentTest, Fault, Scanner, Site
+from gantry.apps.estate.models import Deployment, Device, EquipmentTest, Fault, InstrumentTest, Scanner, Site
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind
+from gantry.domain.instrument import Allowed, DeviceKind, LastTest, TestKind, passes, why_not_trusted
+from gantry.domain.ledger import Instrument
+from gantry.reference.hot_lab import CALIBRATOR, DEVICE_TESTS
 
 DAILY = "daily quality control"
 
@@ -105,3 +109,84 @@ def where(scanner: Scanner, at: datetime, site: Site | None) -> object:
 
 def said(code: str) -> str:
     return CauseCode(code).value.replace("_", " ")
+
+
+# Measuring devices
+
+
+def add_device(site: Site, *, kind: DeviceKind, name: str, **facts: object) -> Device:
+    """A repeat finds the same device."""
+    return Device.objects.get_or_create(site=site, name=name.strip(), defaults={"kind": kind, **facts})[0]
+
+
+@transaction.atomic
+def record_instrument_test(
+    device: Device,
+    kind: TestKind,
+    *,
+    off: float,
+    at: datetime,
+    now: datetime,
+    by: Actor,
+    readings: Sequence[Mapping[str, object]] = (),
+    note: str = "",
+) -> InstrumentTest:
+    """Passed or failed by the tolerance of the day, which is kept with it. `off` is in per cent of the expected value.
+
+    Raises KeyError for a test that this kind of device does not have.
+    """
+    allowed = dict(rules_of(device))[kind]
+    test = InstrumentTest(
+        pk=new_id(), device=device, kind=kind, at=at, off_percent=off, allowed_percent=allowed.percent,
+        passed=passes(off, allowed), readings=list(readings), by_name=by.name, note=note.strip(),
+    )  # fmt: skip
+    event = append(
+        EventKind.EQUIPMENT_TEST_PASSED if test.passed else EventKind.EQUIPMENT_TEST_FAILED,
+        subjects={"device": device.pk, "test": test.pk},
+        happened_at=at,
+        recorded_at=now,
+        by=by,
+        site=device.site_id,
+        data={"kind": f"{device.name}: {kind}", "off_percent": round(off, 2), "allowed_percent": allowed.percent},
+    )
+    test.event = event.pk
+    test.save(force_insert=True)
+    return test
+
+
+def rules_of(device: Device) -> list[tuple[TestKind, Allowed]]:
+    return [(kind, fact.value) for kind, fact in DEVICE_TESTS[DeviceKind(device.kind)]]
+
+
+def latest_tests(device: Device, *, at: datetime) -> list[LastTest]:
+    """The latest of each kind before a moment; "today" is the site's own day."""
+    zone, found = ZoneInfo(device.site.zone), []
+    for kind, _ in rules_of(device):
+        test = device.tests.filter(kind=kind, at__lte=at).order_by("-at", "-pk").first()
+        if test is not None:
+            today = test.at.astimezone(zone).date() == at.astimezone(zone).date()
+            found.append(LastTest(TestKind(test.kind), test.at, test.passed, today))
+    return found
+
+
+def why_not_measured_with(site: Site, name: str, *, kind: DeviceKind, at: datetime) -> list[str]:
+    """Why nothing may be authorised on a reading of this device. A site that has registered none is not judged."""
+    mine = Device.objects.filter(site=site, kind=kind, retired_at=None).select_related("site")
+    device = next((each for each in mine if each.name.casefold() == name.strip().casefold()), None)
+    if device is None:
+        known = ", ".join(sorted(each.name for each in mine))
+        return [f"{name.strip() or 'The instrument'} is no {kind} of this site; there is {known}"] if known else []
+    return why_not_trusted(device.name, latest_tests(device, at=at), rules_of(device))
+
+
+def uncertainty_of(site: Site, name: str) -> Instrument:
+    """By the device's own certificate, else the usual of its kind."""
+    usual = CALIBRATOR.value
+    device = Device.objects.filter(site=site, name__iexact=name.strip()).first()
+    scale = device.scale_percent if device else None
+    reading = device.reading_percent if device else None
+    return Instrument(
+        name.strip(),
+        usual.scale_percent if scale is None else scale,
+        usual.reading_percent if reading is None else reading,
+    )

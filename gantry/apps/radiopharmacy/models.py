@@ -1,12 +1,15 @@
-"""Supply runs, orders, batches, deliveries, and each dose from the vial to the vein."""
+"""Supply runs, orders, batches, deliveries, each dose from the vial to the vein, and the ledger of every becquerel."""
 
 import pghistory
+import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from gantry.apps.audit.lifecycles import only_legal_moves
 from gantry.apps.audit.models import Row
 from gantry.apps.booking.models import Appointment
 from gantry.domain.access import Scope
+from gantry.domain.ledger import Way
 from gantry.domain.supply import BATCH, DOSE, ORDER, BatchState, DoseState, OrderState
 
 
@@ -206,3 +209,102 @@ class WasteItem(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return of_site(scope, "batch__site")
+
+
+APPEND_ONLY = pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+
+
+class LedgerEntry(Row):
+    """Activity that moved from one account to another, or was counted in one. Never edited: another corrects it.
+
+    Accounts are the barcodes of containers and the far ends that `gantry.domain.ledger` names.
+    """
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="+")
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="entries")
+    nuclide = models.CharField(max_length=8)
+    way = models.CharField(max_length=16, choices=[(w.value, w.value) for w in Way])
+    source = models.CharField(max_length=40)
+    target = models.CharField(max_length=40)
+    activity_mbq = models.FloatField()
+    at = models.DateTimeField()
+    instrument = models.CharField(max_length=60)
+    scale_percent = models.FloatField()
+    reading_percent = models.FloatField()
+    volume_ml = models.FloatField(null=True)
+    computed = models.BooleanField(default=False)
+    """Worked out from other entries: nobody measured it."""
+    by_name = models.CharField(max_length=120)
+    event = models.UUIDField()
+    corrects = models.UUIDField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(activity_mbq__gte=0), name="ledger_not_below_nothing"),
+            models.UniqueConstraint(
+                fields=["corrects"], condition=models.Q(corrects__isnull=False), name="ledger_corrected_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["site", "nuclide", "at"], name="ledger_holdings"),
+            models.Index(fields=["batch", "at"], name="ledger_batch"),
+        ]
+        triggers = [APPEND_ONLY]
+
+    def __str__(self) -> str:
+        return f"{self.way} {self.activity_mbq:.1f} MBq"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+class Permit(Row):
+    """Environmental permit for open sources: one row for each nuclide that it names."""
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="permits")
+    number = models.CharField(max_length=40)
+    nuclide = models.CharField(max_length=8)
+    holding_mbq = models.FloatField()
+    sewer_mbq_a_month = models.FloatField(null=True)
+    accumulation_days = models.PositiveSmallIntegerField(null=True)
+    valid_from = models.DateField()
+    valid_to = models.DateField()
+    assumed = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "nuclide", "valid_from"], name="permit_once")]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.nuclide}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+class Disposal(Row):
+    """What left the premises as waste: from the decay store, or to the sewer."""
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="+")
+    nuclide = models.CharField(max_length=8)
+    route = models.CharField(
+        max_length=12, choices=[("sewer", "sewer"), ("solid", "solid"), ("contractor", "contractor")]
+    )
+    activity_mbq = models.FloatField()
+    at = models.DateTimeField()
+    entries = ArrayField(models.UUIDField(), default=list)
+    """The ledger entries whose remains these are."""
+    by_name = models.CharField(max_length=120)
+    event = models.UUIDField()
+
+    class Meta:
+        indexes = [models.Index(fields=["site", "nuclide", "at"], name="disposal_month")]
+        triggers = [APPEND_ONLY]
+
+    def __str__(self) -> str:
+        return f"{self.activity_mbq:.1f} MBq {self.route}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)

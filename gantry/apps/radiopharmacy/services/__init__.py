@@ -11,6 +11,16 @@ from gantry.apps.radiopharmacy.services.batches import (
     release_batch,
     spend_batch,
 )
+from gantry.apps.radiopharmacy.services.bench import (
+    Reading,
+    count_vial,
+    receive_transfer,
+    recipients,
+    sample,
+    send_back,
+    spill,
+    transfer,
+)
 from gantry.apps.radiopharmacy.services.doses import (
     Impossible,
     administer,
@@ -18,9 +28,11 @@ from gantry.apps.radiopharmacy.services.doses import (
     assign,
     draw,
     retime,
+    return_dose,
     waste,
     why_not_this_dose,
 )
+from gantry.apps.radiopharmacy.services.ledger import entries_of, statement, vial_statement
 from gantry.apps.radiopharmacy.services.orders import (
     cancel_order,
     close_run,
@@ -29,6 +41,7 @@ from gantry.apps.radiopharmacy.services.orders import (
     open_run,
     place_order,
 )
+from gantry.apps.radiopharmacy.services.permits import decay_store, dispose, held_mbq, sewer_this_month, waste_by_cause
 from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.apps.radiopharmacy.services.stock import activity_left, balance, left_in, nuclide_of
 
@@ -36,6 +49,7 @@ __all__ = [
     "DeliveryFacts",
     "Impossible",
     "NotDone",
+    "Reading",
     "accept_batch",
     "activity_left",
     "administer",
@@ -45,20 +59,36 @@ __all__ = [
     "cancel_order",
     "close_run",
     "confirm_order",
+    "count_vial",
+    "decay_store",
+    "dispose",
     "draw",
+    "entries_of",
     "expire_batch",
     "fail_batch",
     "fail_order",
+    "held_mbq",
     "left_in",
     "nuclide_of",
     "open_run",
     "place_order",
     "recall_batch",
     "receive_delivery",
+    "receive_transfer",
+    "recipients",
     "reject_batch",
     "release_batch",
     "retime",
+    "return_dose",
+    "sample",
+    "send_back",
+    "sewer_this_month",
     "spend_batch",
+    "spill",
+    "statement",
+    "transfer",
+    "vial_statement",
     "waste",
+    "waste_by_cause",
     "why_not_this_dose",
 ]

@@ -10,6 +10,7 @@ from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale, append
 from gantry.apps.radiopharmacy.models import Assay, Batch, Container, TracerDelivery, TracerOrder, WasteItem
+from gantry.apps.radiopharmacy.services import ledger
 from gantry.apps.radiopharmacy.services.allotments import allot, coming_mbq, settle_loss
 from gantry.apps.radiopharmacy.services.orders import move as move_order
 from gantry.apps.radiopharmacy.services.orders import record as record_order
@@ -17,6 +18,7 @@ from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.apps.radiopharmacy.services.stock import delivery_of, left_in, nuclide_of
 from gantry.domain import decay
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind
+from gantry.domain.ledger import Way
 from gantry.domain.lifecycle import advance
 from gantry.domain.supply import BATCH, BatchEvent, BatchState, Difference, OrderEvent, why_not_accepted
 from gantry.reference.hot_lab import DELIVERY_TOLERANCE_PERCENT
@@ -104,6 +106,10 @@ def receive_delivery(order: TracerOrder, facts: DeliveryFacts, *, now: datetime,
         by_name=by.name,
         event=event.pk,
     )
+    ledger.post(
+        batch, Way.RECEIVED, vial.barcode, facts.measured_mbq, at=facts.measured_at, instrument=facts.instrument,
+        volume_ml=facts.volume_ml, by=by, event=event,
+    )  # fmt: skip
     record_order(order, EventKind.ORDER_FULFILLED, at=facts.received_at, now=now, by=by, data={"batch": batch.pk})
     allot(order.run, coming_mbq(order.run))
     return batch
@@ -238,14 +244,20 @@ def loss_of(batch: Batch) -> Event | None:
 
 
 @transaction.atomic
-def spend_batch(batch: Batch, *, activity_mbq: float | None = None, at: datetime, now: datetime, by: Actor) -> Batch:
-    """Nothing more is drawn; what is left, as measured or else as computed, goes to waste."""
+def spend_batch(
+    batch: Batch, *, activity_mbq: float | None = None, at: datetime, instrument: str = "", now: datetime, by: Actor
+) -> Batch:
+    """Nothing more is drawn. What is left goes to waste: as measured, which closes the book, or else as computed."""
     move(batch, BatchEvent.SPEND)
     left = left_in(batch, at) if activity_mbq is None else activity_mbq
     event = record(
         batch, EventKind.BATCH_SPENT, at=at, now=now, by=by, data={"wasted_mbq": left, "measured": activity_mbq is not None}
     )  # fmt: skip
-    WasteItem.objects.create(batch=batch, activity_mbq=left, at=at, cause_code="left_over", event=event.pk)
+    if activity_mbq is not None:
+        ledger.count(batch, activity_mbq, at=at, instrument=instrument, now=now, by=by, event=event)
+    throw_away(
+        batch, left, "left_over", at=at, instrument=instrument, computed=activity_mbq is None, by=by, event=event
+    )
     return batch
 
 
@@ -256,8 +268,26 @@ def expire_batch(batch: Batch, *, now: datetime, by: Actor) -> Batch:
     move(batch, BatchEvent.EXPIRE)
     left = left_in(batch, now)
     event = record(batch, EventKind.BATCH_EXPIRED, at=batch.expires_at, now=now, by=by, data={"wasted_mbq": left})
-    WasteItem.objects.create(batch=batch, activity_mbq=left, at=now, cause_code="expired", event=event.pk)
+    throw_away(batch, left, "expired", at=now, instrument="", computed=True, by=by, event=event)
     return batch
+
+
+def throw_away(
+    batch: Batch, mbq: float, cause: str, *, at: datetime, instrument: str, computed: bool, by: Actor, event: Event
+) -> None:
+    """What is left in the vial, to the decay store."""
+    WasteItem.objects.create(batch=batch, activity_mbq=mbq, at=at, cause_code=cause, event=event.pk)
+    ledger.post(
+        batch,
+        Way.WASTED,
+        ledger.vial_of(batch),
+        mbq,
+        at=at,
+        instrument=instrument,
+        computed=computed,
+        by=by,
+        event=event,
+    )
 
 
 def move(batch: Batch, event: BatchEvent, **columns: object) -> None:

@@ -10,7 +10,9 @@ from django.db import transaction
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale, append
 from gantry.apps.booking.models import Appointment
+from gantry.apps.estate.services import why_not_measured_with
 from gantry.apps.radiopharmacy.models import Assay, Batch, Container, Dose, WasteItem
+from gantry.apps.radiopharmacy.services import ledger
 from gantry.apps.radiopharmacy.services.batches import new_barcode
 from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.apps.radiopharmacy.services.stock import drawn_for, left_in, nuclide_of
@@ -18,6 +20,9 @@ from gantry.domain import decay
 from gantry.domain.appointment import ACTIVE, AppointmentState
 from gantry.domain.decay import net_administered_mbq, why_not_plausible
 from gantry.domain.events import Actor, Cause, EventKind
+from gantry.domain.implausible import Drawing, Finding, Rule, VialNow, findings, residual_findings
+from gantry.domain.instrument import DeviceKind
+from gantry.domain.ledger import Way
 from gantry.domain.lifecycle import advance
 from gantry.domain.supply import (
     DOSE,
@@ -30,6 +35,7 @@ from gantry.domain.supply import (
     why_not_matched,
     why_not_usable,
 )
+from gantry.reference.hot_lab import MAX_VOLUME_ML, VOLUME_TOLERANCE_PERCENT
 from gantry.reference.protocols import product_of
 
 CALIBRATOR_SPREAD = 1.05
@@ -58,6 +64,31 @@ def why_not_drawn(batch: Batch, *, activity_mbq: float, at: datetime) -> list[st
     return reasons
 
 
+def volume_left(batch: Batch) -> float | None:
+    """What the vial held less what was drawn. None as soon as one volume was not written down."""
+    taken = [dose.volume_ml for dose in batch.doses.all()]
+    if batch.volume_ml is None or None in taken:
+        return None
+    return float(max(0.0, batch.volume_ml - sum(taken)))
+
+
+def doubts_about(
+    batch: Batch, *, activity_mbq: float, at: datetime, volume_ml: float | None, wanted_mbq: float | None
+) -> list[Finding]:  # fmt: skip
+    """What looks wrong about a syringe, by concentration and volume and by what was to be drawn."""
+    nuclide, left_ml = nuclide_of(batch.tracer), volume_left(batch)
+    return findings(
+        Drawing(
+            decay.Assay(nuclide, activity_mbq, at),
+            VialNow(nuclide, left_in(batch, at), left_ml),
+            volume_ml,
+            wanted_mbq,
+            most_ml=MAX_VOLUME_ML.value,
+            tolerance_percent=VOLUME_TOLERANCE_PERCENT.value,
+        )
+    )
+
+
 @transaction.atomic
 def draw(
     batch: Batch,
@@ -69,18 +100,30 @@ def draw(
     barcode: str | None = None,
     now: datetime,
     by: Actor,
+    wanted_mbq: float | None = None,
+    plausible: bool = False,
+    override_reason: str = "",
     already_happened: bool = False,
 ) -> Dose:
-    """A syringe, assayed. Raises NotDone; what has happened already is recorded all the same, as a breach."""
+    """A syringe, assayed. Raises NotDone; what has happened already is recorded all the same, as a breach.
+
+    `plausible` asks that volume, concentration and what was wanted agree, as a page does where people type. A named
+    override lifts that and an untested calibrator, never the state of the batch.
+    """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     code = (barcode or "").strip() or new_barcode("D")
     if activity_mbq <= 0:
         raise NotDone(["A dose is more than 0 MBq"])
     if Container.objects.filter(barcode=code).exists():
         raise NotDone([f"Another vial or syringe has the barcode {code}"])
-    reasons = why_not_drawn(batch, activity_mbq=activity_mbq, at=at)
-    if reasons and not already_happened:
-        raise NotDone(reasons)
+    firm = why_not_drawn(batch, activity_mbq=activity_mbq, at=at)
+    soft = why_not_measured_with(batch.site, instrument, kind=DeviceKind.CALIBRATOR, at=at)
+    doubts = doubts_about(batch, activity_mbq=activity_mbq, at=at, volume_ml=volume_ml, wanted_mbq=wanted_mbq)
+    if plausible:
+        soft += [str(each) for each in doubts if not (each.rule is Rule.MORE_THAN_THERE and firm)]
+    reasons = firm + soft
+    if (firm or (soft and not override_reason.strip())) and not already_happened:
+        raise NotDone(reasons, may_override=not firm)
     syringe = Container.objects.create(batch=batch, kind="syringe", barcode=code, volume_ml=volume_ml)
     dose = Dose.objects.create(
         batch=batch,
@@ -98,11 +141,22 @@ def draw(
         at=at,
         now=now,
         by=by,
-        data={"mbq": activity_mbq, "volume_ml": volume_ml, "instrument": instrument},
+        data={
+            "mbq": activity_mbq,
+            "volume_ml": volume_ml,
+            "instrument": instrument,
+            "override": override_reason.strip(),
+            "doubts": [str(each) for each in doubts],
+        },
     )
     measure(dose, "draw", activity_mbq, at, instrument, by, event)
+    ledger.post(
+        batch, Way.DRAWN, ledger.vial_of(batch), activity_mbq, to=code, at=at, instrument=instrument, volume_ml=volume_ml,
+        by=by, event=event,
+    )  # fmt: skip
     if reasons:
-        record(dose, EventKind.BREACH_RECORDED, at=at, now=now, by=by, data={"act": "draw", "reasons": reasons})
+        record(dose, EventKind.BREACH_RECORDED, at=at, now=now, by=by,
+            data={"act": "draw", "reasons": reasons, "override": override_reason.strip()})  # fmt: skip
     return dose
 
 
@@ -178,7 +232,7 @@ def administer(
     net = net_administered_mbq(before, None, injected_at)
     move(dose, DoseEvent.ADMINISTER, injected_at=injected_at, net_mbq=net)
     doubts = why_not_plausible(before, None, injected_at)
-    return record(
+    event = record(
         dose,
         EventKind.DOSE_INJECTED,
         at=injected_at,
@@ -187,6 +241,8 @@ def administer(
         subjects=subjects,
         data={"net_mbq": net, "doubts": doubts, **(data or {})},
     )
+    ledger.given(dose, by_name=by.name, event=event.pk)
+    return event
 
 
 def retime(dose: Dose, *, injected_at: datetime) -> Dose:
@@ -194,6 +250,7 @@ def retime(dose: Dose, *, injected_at: datetime) -> Dose:
     net = net_administered_mbq(drawn_for(dose), residual_of(dose), injected_at)
     Dose.objects.filter(pk=dose.pk).update(injected_at=injected_at, net_mbq=net)
     dose.injected_at, dose.net_mbq = injected_at, net
+    ledger.given(dose)
     return dose
 
 
@@ -208,6 +265,8 @@ def assay_residual(
         raise NotDone(["A residual is not below 0 MBq"])
     residual = decay.Assay(nuclide_of(dose.tracer), activity_mbq, at)
     net = net_administered_mbq(drawn_for(dose), residual, dose.injected_at)
+    named = residual_findings(drawn_for(dose), residual, dose.injected_at, now=now)
+    doubts = [str(each) for each in named] + why_not_plausible(drawn_for(dose), residual, dose.injected_at)
     Dose.objects.filter(pk=dose.pk).update(residual_mbq=activity_mbq, residual_at=at, net_mbq=net)
     dose.residual_mbq, dose.residual_at, dose.net_mbq = activity_mbq, at, net
     event = record(
@@ -220,10 +279,17 @@ def assay_residual(
             "mbq": activity_mbq,
             "net_mbq": net,
             "instrument": instrument,
-            "doubts": why_not_plausible(drawn_for(dose), residual, dose.injected_at),
+            "doubts": doubts,
         },
     )
     measure(dose, "residual", activity_mbq, at, instrument, by, event)
+    if named:
+        record(dose, EventKind.BREACH_RECORDED, at=at, now=now, by=by, data={"act": "residual", "reasons": doubts})
+    ledger.given(dose, by_name=by.name, event=event.pk)
+    ledger.post(
+        dose.batch, Way.RESIDUAL, dose.container.barcode, activity_mbq, at=at, instrument=instrument, by=by, event=event,
+        corrects=ledger.standing_entry(dose, Way.RESIDUAL),
+    )  # fmt: skip
     return dose
 
 
@@ -237,6 +303,22 @@ def waste(
     event = record(dose, EventKind.DOSE_WASTED, at=at, now=now, by=by, cause=cause, data={"mbq": left})
     WasteItem.objects.create(
         batch_id=dose.batch_id, dose=dose, activity_mbq=left, at=at, cause_code=cause.code.value, event=event.pk
+    )
+    ledger.post(
+        dose.batch, Way.WASTED, dose.container.barcode, left, at=at, instrument="", computed=activity_mbq is None, by=by,
+        event=event,
+    )  # fmt: skip
+    return dose
+
+
+@transaction.atomic
+def return_dose(dose: Dose, *, reason: str, at: datetime, now: datetime, by: Actor) -> Dose:
+    """A unit dose that nobody has opened goes back to its supplier."""
+    move(dose, DoseEvent.RETURN, ended_reason=reason.strip())
+    left = drawn_for(dose).activity_at(at)
+    event = record(dose, EventKind.DOSE_RETURNED, at=at, now=now, by=by, data={"mbq": left, "reason": reason.strip()})
+    ledger.post(
+        dose.batch, Way.RETURNED, dose.container.barcode, left, at=at, instrument="", computed=True, by=by, event=event
     )
     return dose
 

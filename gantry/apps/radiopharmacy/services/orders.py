@@ -9,6 +9,7 @@ from gantry.apps.audit.services import Stale, append
 from gantry.apps.estate.models import Organisation, Site
 from gantry.apps.radiopharmacy.models import SupplyRun, TracerOrder
 from gantry.apps.radiopharmacy.services.allotments import LIVE_ORDERS, allot, coming_mbq, settle_loss
+from gantry.apps.radiopharmacy.services.permits import why_over_permit
 from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.domain.events import Actor, Cause, EventKind
 from gantry.domain.lifecycle import advance
@@ -48,7 +49,7 @@ def open_run(
 
 @transaction.atomic
 def place_order(run: SupplyRun, *, activity_mbq: float, patients: int, now: datetime, by: Actor) -> TracerOrder:
-    """Raises NotDone after the cut-off, for nothing, or for more than the run can bring."""
+    """Raises NotDone after the cut-off, for nothing, and for more than the run can bring or the permit allows."""
     run = SupplyRun.objects.select_for_update().get(pk=run.pk)
     ordered = sum(run.orders.filter(state__in=LIVE_ORDERS).values_list("activity_mbq", flat=True))
     reasons = list(
@@ -56,6 +57,7 @@ def place_order(run: SupplyRun, *, activity_mbq: float, patients: int, now: date
             now=now, cut_off_at=run.cut_off_at, activity_mbq=activity_mbq, free_mbq=run.capacity_mbq - ordered
         )
     )
+    reasons += why_over_permit(run, activity_mbq, now=now)
     if reasons:
         raise NotDone(reasons)
     order = TracerOrder.objects.create(

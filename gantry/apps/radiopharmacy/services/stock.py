@@ -9,10 +9,12 @@ from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy.models import Batch, Dose, TracerDelivery, TracerOrder
 from gantry.domain.appointment import ACTIVE
 from gantry.domain.decay import Assay, Nuclide
+from gantry.domain.ledger import Way
 from gantry.domain.supply import Balance, BatchState, DoseState, OrderState, Wanted, left_mbq, needed_mbq
 from gantry.reference.protocols import product_of
 from gantry.reference.tracers import TRACERS
 
+FROM_VIALS = (Way.SPILT, Way.SAMPLED, Way.TRANSFERRED_OUT, Way.RETURNED)
 HELD = (BatchState.ACCEPTED, BatchState.SUPPLIER_RELEASED, BatchState.RECEIVED)
 
 
@@ -33,11 +35,19 @@ def as_received(batch: Batch) -> Assay:
 
 
 def taken_from(batch: Batch) -> list[Assay]:
-    """Doses drawn and waste poured straight from the vial. A dose never goes back."""
+    """Doses drawn, waste poured straight from the vial, and what left it in other ways. A dose never goes back."""
     nuclide = nuclide_of(batch.tracer)
-    return [Assay(nuclide, dose.drawn_mbq, dose.drawn_at) for dose in batch.doses.all()] + [
-        Assay(nuclide, item.activity_mbq, item.at) for item in batch.waste.all() if item.dose_id is None
-    ]
+    return [Assay(nuclide, dose.drawn_mbq, dose.drawn_at) for dose in batch.doses.all()] + other_ways(batch)
+
+
+def other_ways(batch: Batch) -> list[Assay]:
+    """Out of the vial otherwise than by a dose: poured away, spilt, sampled, sent on, sent back."""
+    nuclide = nuclide_of(batch.tracer)
+    poured = [(item.activity_mbq, item.at) for item in batch.waste.all() if item.dose_id is None]
+    entries = list(batch.entries.all())
+    syringes = {e.target for e in entries if e.way == Way.DRAWN}
+    left = [(e.activity_mbq, e.at) for e in entries if e.way in FROM_VIALS and e.source not in syringes]
+    return [Assay(nuclide, mbq, at) for mbq, at in (*poured, *left)]
 
 
 def left_in(batch: Batch, at: datetime) -> float:
@@ -46,7 +56,7 @@ def left_in(batch: Batch, at: datetime) -> float:
 
 def held_at(site: Site, tracer: str | None = None, *, accepted_only: bool = True) -> Sequence[Batch]:
     found = Batch.objects.filter(site=site, state__in=[BatchState.ACCEPTED] if accepted_only else list(HELD))
-    found = found.prefetch_related("deliveries", "doses", "waste").order_by("reference_at", "number")
+    found = found.prefetch_related("deliveries", "doses", "waste", "entries").order_by("reference_at", "number")
     return [batch for batch in found if tracer is None or batch.tracer == product_of(tracer)]
 
 
@@ -72,7 +82,7 @@ def balance(batch: Batch, *, at: datetime) -> Balance:
             waiting += then(dose.drawn_mbq, dose.drawn_at)
         else:
             wasted += then(dose.drawn_mbq, dose.drawn_at)
-    wasted += sum(then(item.activity_mbq, item.at) for item in batch.waste.all() if item.dose_id is None)
+    wasted += sum(each.activity_at(at) for each in other_ways(batch) if each.at <= at)
     left = left_in(batch, at) if batch.state not in (BatchState.SPENT, BatchState.EXPIRED) else 0.0
     return Balance(at, as_received(batch).activity_at(at), given, residual, wasted, waiting, left)
 

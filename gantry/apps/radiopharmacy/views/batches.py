@@ -62,7 +62,9 @@ def batch(request: HttpRequest, key: UUID) -> HttpResponse:
     row = get_object_or_404(
         Batch.objects.for_user(request.acting.scope)
         .select_related("site", "supplier", "order__run")
-        .prefetch_related("deliveries", "doses__container", "doses__appointment__referral__patient", "waste"),
+        .prefetch_related(
+            "deliveries", "doses__container", "doses__appointment__referral__patient", "waste", "entries"
+        ),
         pk=key,
     )
     zone, what = zone_of(row.site), request.POST.get("what", "")

@@ -52,7 +52,7 @@ def draw(request: HttpRequest, key: UUID) -> HttpResponse:
     row = get_object_or_404(
         Batch.objects.for_user(request.acting.scope)
         .select_related("site")
-        .prefetch_related("deliveries", "doses", "waste"),
+        .prefetch_related("deliveries", "doses", "waste", "entries"),
         pk=key,
     )
     zone, refused = zone_of(row.site), request.POST.get("refused") == "1"

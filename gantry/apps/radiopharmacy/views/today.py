@@ -73,7 +73,7 @@ def today(request: HttpRequest) -> HttpResponse:
     batches = (
         Batch.objects.for_user(scope)
         .filter(site=site, reference_at__gte=start - timedelta(hours=6), reference_at__lt=end)
-        .prefetch_related("deliveries", "doses", "waste")
+        .prefetch_related("deliveries", "doses", "waste", "entries")
         .order_by("reference_at")
     )
     moment = request.now if start <= request.now < end else start + timedelta(hours=7)

@@ -1,0 +1,223 @@
+"""Holdings and disposals against the site's environmental permit; the decay store and what may leave it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import Q
+
+from gantry.apps.audit.ids import new_id
+from gantry.apps.audit.services import append
+from gantry.apps.estate.models import Site
+from gantry.apps.radiopharmacy.models import Disposal, LedgerEntry, Permit, SupplyRun, TracerOrder, WasteItem
+from gantry.apps.radiopharmacy.services.ledger import as_entries, as_entry
+from gantry.apps.radiopharmacy.services.refusals import NotDone
+from gantry.apps.radiopharmacy.services.stock import nuclide_of
+from gantry.domain.decay import Nuclide, fraction_left
+from gantry.domain.events import Actor, CauseCode, EventKind
+from gantry.domain.ledger import STILL_HERE, Way, on_site_mbq, standing
+from gantry.domain.permit import Coming, Terms, release_at, why_not_disposed, why_not_ordered
+from gantry.domain.supply import OrderState
+from gantry.reference.causes import CauseOwner, causes_on
+from gantry.reference.hot_lab import TO_SEWER
+from gantry.reference.nuclides import NUCLIDES
+
+FORGET_AFTER = 30
+"""Half-lives: a thousand-millionth is left."""
+
+
+def entries_at(site: Site, nuclide: Nuclide, at: datetime) -> list[LedgerEntry]:
+    since = at - FORGET_AFTER * nuclide.half_life
+    return list(LedgerEntry.objects.filter(site=site, nuclide=nuclide.symbol, at__gte=since, at__lte=at).order_by("pk"))
+
+
+def held_mbq(site: Site, nuclide: Nuclide, *, at: datetime) -> float:
+    """Everything of a nuclide that is on the premises, in vials, syringes, bins and on the floor."""
+    gone = Disposal.objects.filter(
+        site=site, nuclide=nuclide.symbol, at__lte=at, at__gte=at - FORGET_AFTER * nuclide.half_life
+    )
+    away = sum(one.activity_mbq * fraction_left(nuclide, at - one.at) for one in gone)
+    return max(0.0, on_site_mbq(as_entries(entries_at(site, nuclide, at)), at) - away)
+
+
+def permit_for(site: Site, nuclide: str, on: date) -> Permit | None:
+    """The one in force, else the latest: a permit that has run out still says so."""
+    mine = Permit.objects.filter(site=site, nuclide=nuclide)
+    return mine.filter(valid_from__lte=on, valid_to__gte=on).first() or mine.order_by("-valid_to").first()
+
+
+def terms_of(permit: Permit | None) -> Terms | None:
+    if permit is None:
+        return None
+    days = permit.accumulation_days
+    return Terms(
+        permit.number, permit.nuclide, permit.valid_from, permit.valid_to, permit.holding_mbq, permit.sewer_mbq_a_month,
+        None if days is None else timedelta(days=days),
+    )  # fmt: skip
+
+
+def why_over_permit(run: SupplyRun, activity_mbq: float, *, now: datetime) -> list[str]:
+    """Why an order for this run would break the site's permit when it arrives."""
+    nuclide = nuclide_of(run.tracer)
+    on = run.reference_at.astimezone(ZoneInfo(run.site.zone)).date()
+    terms = terms_of(permit_for(run.site, nuclide.symbol, on))
+    if terms is None:
+        return []
+    waiting = TracerOrder.objects.filter(
+        site=run.site, state__in=[OrderState.PLACED, OrderState.CONFIRMED], run__reference_at__lte=run.reference_at,
+        run__reference_at__gte=now - timedelta(days=1),
+    ).select_related("run")  # fmt: skip
+    coming = [Coming(o.activity_mbq, o.run.reference_at) for o in waiting if nuclide_of(o.tracer) == nuclide]
+    return list(
+        why_not_ordered(
+            terms, nuclide=nuclide, held_mbq=held_mbq(run.site, nuclide, at=now), coming=coming,
+            wanted=Coming(activity_mbq, run.reference_at), now=now, on=on,
+        )
+    )  # fmt: skip
+
+
+def month_of(site: Site, at: datetime) -> tuple[datetime, datetime]:
+    """The site's own calendar month."""
+    zone = ZoneInfo(site.zone)
+    first = at.astimezone(zone).date().replace(day=1)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return datetime.combine(first, time(), tzinfo=zone), datetime.combine(following, time(), tzinfo=zone)
+
+
+def sewer_this_month(site: Site, nuclide: str, *, at: datetime) -> float:
+    """Poured away, and what people passed before they left: a share of each net activity, at its injection."""
+    first, end = month_of(site, at)
+    poured = Disposal.objects.filter(site=site, nuclide=nuclide, route="sewer", at__gte=first, at__lt=end)
+    given = LedgerEntry.objects.filter(site=site, nuclide=nuclide, at__gte=first, at__lt=end, way=Way.ADMINISTERED)
+    replaced = LedgerEntry.objects.filter(site=site, corrects__isnull=False).values("corrects")
+    net = sum(given.exclude(pk__in=replaced).values_list("activity_mbq", flat=True))
+    return sum(poured.values_list("activity_mbq", flat=True)) + net * TO_SEWER.value
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One thing in the decay store."""
+
+    entry: LedgerEntry
+    now_mbq: float
+    release_at: datetime
+
+    @property
+    def what(self) -> str:
+        return {Way.RESIDUAL: "used syringe", Way.SPILT: "spill", Way.SAMPLED: "sample"}.get(
+            Way(self.entry.way), "waste"
+        )  # fmt: skip
+
+
+def decay_store(site: Site, *, at: datetime) -> list[Stored]:
+    """What is kept until it has decayed, without what has been disposed of; soonest first."""
+    month = at - timedelta(days=31)
+    gone = {pk for row in Disposal.objects.filter(site=site, at__gte=month) for pk in row.entries}
+    ways = [way.value for way in STILL_HERE]
+    rows = LedgerEntry.objects.filter(site=site, way__in=ways, at__gte=month, at__lte=at, activity_mbq__gt=0)
+    holding = {each.key for each in standing(as_entries(rows))}
+    stored = []
+    for row in rows.select_related("batch"):
+        if row.pk in gone or str(row.pk) not in holding:
+            continue
+        nuclide = NUCLIDES[row.nuclide].value
+        stored.append(Stored(row, as_entry(row).mbq(at), release_at(nuclide, row.at)))
+    return sorted(stored, key=lambda s: s.release_at)
+
+
+@transaction.atomic
+def dispose(
+    site: Site,
+    *,
+    route: str,
+    items: Sequence[LedgerEntry] = (),
+    nuclide: str = "",
+    activity_mbq: float | None = None,
+    at: datetime,
+    now: datetime,
+    by: Actor,
+    override_reason: str = "",
+    already_happened: bool = False,
+) -> Disposal:
+    """Off the premises: from the store when it has decayed, or to the sewer within the month's limit. Raises NotDone."""
+    symbols = {row.nuclide for row in items} | ({nuclide} if nuclide else set())
+    if len(symbols) != 1:
+        raise NotDone(["Dispose of one nuclide at a time"])
+    (symbol,) = symbols
+    known = NUCLIDES[symbol].value
+    mbq = sum(as_entry(row).mbq(at) for row in items) if activity_mbq is None else activity_mbq
+    on = at.astimezone(ZoneInfo(site.zone)).date()
+    reasons = list(
+        why_not_disposed(
+            terms_of(permit_for(site, symbol, on)),
+            route=route,
+            activity_mbq=mbq,
+            this_month_mbq=sewer_this_month(site, symbol, at=at),
+            releases=[release_at(known, row.at) for row in items],
+            at=at,
+        )
+    )
+    again = {pk for row in Disposal.objects.filter(site=site) for pk in row.entries} & {row.pk for row in items}
+    if again:
+        raise NotDone(["It has been disposed of already"])
+    if reasons and not already_happened and not override_reason.strip():
+        raise NotDone(reasons, may_override=True)
+    row = Disposal(
+        pk=new_id(), site=site, nuclide=symbol, route=route, activity_mbq=mbq, at=at,
+        entries=[item.pk for item in items], by_name=by.name,
+    )  # fmt: skip
+    event = append(
+        EventKind.ACTIVITY_DISPOSED,
+        subjects={"disposal": row.pk},
+        happened_at=at,
+        recorded_at=now,
+        by=by,
+        site=site.pk,
+        data={"nuclide": symbol, "route": route, "mbq": mbq, "breach": reasons, "override": override_reason.strip()},
+    )
+    row.event = event.pk
+    row.save(force_insert=True)
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class WasteLine:
+    cause: str
+    pays: str
+    items: int
+    activity_mbq: float
+
+
+def waste_by_cause(site: Site, *, first: datetime, end: datetime) -> list[WasteLine]:
+    """What was wasted, why, and who pays: the supplier for what the supplier must prevent, else the provider."""
+    sums: dict[str, tuple[int, float]] = {}
+    rows = WasteItem.objects.filter(Q(batch__site=site), at__gte=first, at__lt=end).values_list(
+        "cause_code", "activity_mbq"
+    )
+    for code, mbq in rows:
+        count, total = sums.get(code, (0, 0.0))
+        sums[code] = count + 1, total + mbq
+    return sorted(
+        (WasteLine(code, payer(code, first.date()), n, mbq) for code, (n, mbq) in sums.items()),
+        key=lambda w: -w.activity_mbq,
+    )
+
+
+def payer(code: str, on: date) -> str:
+    """By the owner of the cause. What is left over or expires is the provider's own order."""
+    if code not in CauseCode._value2member_map_:
+        return "provider"
+    return "supplier" if causes_on(on)[CauseCode(code)].owner is CauseOwner.SUPPLIER else "provider"
+
+
+def disposals_of(site: Site, *, at: datetime) -> list[Disposal]:
+    first, end = month_of(site, at)
+    return list(Disposal.objects.filter(site=site, at__gte=first, at__lt=end).order_by("-at"))
+
+
+def item_ids(raw: Sequence[str]) -> list[UUID]:
+    """Raises ValueError for what is no key."""
+    return [UUID(each) for each in raw]
