@@ -1,5 +1,6 @@
 """Who may read what, how it is found and recorded, and every refusal provoked by a request."""
 
+import base64
 import json
 from datetime import timedelta
 from uuid import uuid4
@@ -10,7 +11,7 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gantry.apps.accounts.models import RoleGrant
+from gantry.apps.accounts.models import BreakGlass, RoleGrant
 from gantry.apps.audit.models import Event
 from gantry.apps.booking.models import Appointment
 from gantry.apps.exchange.models import AccessRecord, Statement
@@ -23,6 +24,8 @@ from gantry.gateways.fhir.reading import MOST_BYTES, read_json, read_xml
 from gantry.gateways.fhir.served import SERVED
 from gantry.gateways.fhir.validation import errors, judge
 from tests.apps import factories as make
+from tests.apps.reports import make_reading
+from tests.apps.reports import receive as receive_images
 from tests.gateways import fhir_samples as sample
 from tests.gateways.fhir_samples import BASE, Engine
 
@@ -331,3 +334,52 @@ def test_no_query_breaks_a_search(engine, kind, query):
     response = engine.client.get(f"{BASE}{kind}", query, headers=engine.headers())
     assert response.status_code in (200, 400, 422), response.content
     assert not Appointment.objects.exists()
+
+
+def test_a_report_and_its_images_are_told_to_those_who_may_read_reports():
+    reading = make_reading()
+    version = reading.verified()
+    engine = Engine(reading.day.made)
+    found = engine.get(f"DiagnosticReport?identifier={reading.procedure.accession_number}")
+    tree = read_json(found.content).tree
+    assert errors(judge(tree)) == []
+    (report,) = [one["resource"] for one in tree["entry"]]
+    assert (report["id"], report["status"], report["meta"]["versionId"]) == (str(version.report_id), "final", "1")
+    assert report["conclusion"] == version.conclusion
+    words = base64.b64decode(report["presentedForm"][0]["data"]).decode()
+    assert version.findings in words
+    study = read_json(engine.get(report["imagingStudy"][0]["reference"]).content).tree
+    assert errors(judge(study)) == []
+    assert study["identifier"][0]["value"] == f"urn:oid:{reading.procedure.study_uid}"
+    assert (study["numberOfSeries"], study["numberOfInstances"]) == (1, 1)
+    clerk = make.make_person(Role.BOOKING_COORDINATOR, reading.day.made.provider)
+    browser = Client()
+    browser.force_login(clerk, backend="django.contrib.auth.backends.ModelBackend")
+    assert said(browser.get(f"{BASE}DiagnosticReport/{report['id']}")) == (403, "forbidden", "SEND_FORBIDDEN")
+    assert browser.get(f"{BASE}{report['imagingStudy'][0]['reference']}").status_code == 200
+
+
+def test_images_held_until_somebody_decides_are_told_to_nobody():
+    reading = make_reading()
+    receive_images(reading.visit, number=7, study_uid="1.2.826.0.1.3680043.8.498.99", nhs_number="9990000026")
+    engine = Engine(reading.day.made)
+    told = engine.get("ImagingStudy").json()["entry"]
+    assert [one["resource"]["identifier"][0]["value"] for one in told] == [f"urn:oid:{reading.procedure.study_uid}"]
+
+
+def test_an_opened_patient_is_seen_by_the_session_that_opened_them(made):
+    """Break-glass reaches the API as it reaches the pages, and a token has none."""
+    patient = make.make_patient(made)
+    stranger = make.make_person(Role.REFERRER, make.make_organisation("RXX"))
+    browser = Client()
+    browser.force_login(stranger, backend="django.contrib.auth.backends.ModelBackend")
+    assert browser.get(f"{BASE}Patient/{patient.pk}").status_code == 404
+    BreakGlass.objects.create(
+        person=stranger,
+        patient=patient.pk,
+        reason="Collapsed in clinic",
+        from_at=make.NOW,
+        to_at=make.NOW + timedelta(hours=1),
+        event=uuid4(),
+    )
+    assert browser.get(f"{BASE}Patient/{patient.pk}").status_code == 200

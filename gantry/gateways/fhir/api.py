@@ -316,7 +316,7 @@ VERBS: dict[tuple[str, int], Callable[[HttpRequest, Resource, str, str], HttpRes
 
 def validated(request: HttpRequest, kind: str, form: str) -> HttpResponse:
     """Nothing is stored. What can be read is judged, with status 200 as the standard asks; what cannot is refused."""
-    asking.reader(request, request.now)
+    acting_of(asking.reader(request, request.now), Verb.SEE_REFERRALS)
     data, xml = asking.body(request)
     asking.resource_or_refusal(data, xml=xml)
     found = validate(data, xml=xml)
