@@ -6,7 +6,7 @@ import pytest
 
 from gantry.domain import identifiers
 from gantry.domain.waiting import Standard
-from gantry.reference import clocks, lists, network, nuclides, preparation, schemes, tracers
+from gantry.reference import clocks, lists, network, nuclides, postcodes, preparation, schemes, tracers
 from gantry.reference.context import LISTS
 from gantry.reference.dated import ASSUMED_NOTICE, RECALLED_NOTICE, Fact, NothingInForce, in_force
 from gantry.reference.indications import INDICATIONS
@@ -97,3 +97,15 @@ def test_the_demonstration_marks_what_it_invents():
     assert all(len(ae) <= 16 for ae in scanners)
     assert network.KINDS.keys() >= network.REFERRERS
     assert "RH8" not in network.REFERRERS
+
+
+@pytest.mark.parametrize(
+    ("postcode", "place"), [("M20 4BX", "M"), ("ls9 7tf", "LS"), (" S10 2JF", "S"), ("CH63 4JY", "CH")]
+)
+def test_a_postcode_is_placed_by_its_area(postcode, place):
+    assert postcodes.locate(postcode) == postcodes.AREAS[place].value
+
+
+@pytest.mark.parametrize("postcode", ["", "ZZ99 3VZ", "not one", "12345"])
+def test_a_postcode_of_no_known_area_has_no_place(postcode):
+    assert postcodes.locate(postcode) is None

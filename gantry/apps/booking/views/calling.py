@@ -1,5 +1,6 @@
 """One scan to book, while the patient is on the telephone: choices, a hold, the preparation to read out, the booking."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from gantry.apps.referrals.services import authorisation_for, sites_of, why_not_
 from gantry.apps.ui.wording import say_nhs_number
 from gantry.domain.access import Verb
 from gantry.domain.appointment import AppointmentState
+from gantry.domain.referral import ITEM
 from gantry.reference.preparation import FDG_ADVICE
 from gantry.reference.tracers import tracer
 
@@ -88,9 +90,16 @@ def need_facts(row: RequestedProcedure) -> list[tuple[str, Any]]:
         ("Breach", referral.breach_on),
         ("Needs", ", ".join(each.replace("_", " ") for each in referral.capabilities)),
         ("Weight", f"{referral.weight_kg:g} kg" if referral.weight_kg else None),
-        ("Diabetes", None if answers.get("diabetes") in (None, "none") else answers["diabetes"]),
-        ("Transport", answers.get("transport")),
+        ("Diabetes", None if answers.get("diabetes") in (None, "none") else choice("diabetes", answers)),
+        ("Transport", choice("transport", answers)),
     ]
+
+
+def choice(name: str, answers: Mapping[str, Any]) -> str | None:
+    """An answer in the data set's own words rather than its code."""
+    said = answers.get(name)
+    words = {one.value: one.label for one in ITEM[name].choices}
+    return words.get(str(said), str(said)) if said not in (None, "") else None
 
 
 def not_covered(request: HttpRequest, authorisation: Any, sites: list[Any]) -> dict[str, list[str]]:

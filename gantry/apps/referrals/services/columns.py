@@ -6,6 +6,7 @@ from typing import Any
 from gantry.apps.pathways.services import PathwayFacts
 from gantry.apps.patients.services import GivenIdentifier, PatientFacts
 from gantry.domain.referral import Case
+from gantry.reference.postcodes import locate
 from gantry.reference.tracers import TRACERS
 
 PRIORITY = {"1": 1, "2": 2, "3": 3, "T": 2}
@@ -37,6 +38,7 @@ def patient_facts(case: Case, *, assigner: str) -> PatientFacts:
     identifiers = (GivenIdentifier(number, case.text("local_patient_id_assigner") or assigner),) if number else ()
     adjustments = [one for one in case.several("reasonable_adjustments") if one != "none"]
     interpreter = case.get("interpreter_required")
+    latitude, longitude = locate(case.text("postcode")) or (None, None)
     return PatientFacts(
         **{name: fitted(name, case.text(name)) for name in PLAIN},
         date_of_birth=case.day("date_of_birth"),
@@ -44,6 +46,8 @@ def patient_facts(case: Case, *, assigner: str) -> PatientFacts:
         interpreter_required=interpreter if isinstance(interpreter, bool) else None,
         adjustments=", ".join(adjustments),
         identifiers=identifiers,
+        latitude=latitude,
+        longitude=longitude,
     )
 
 
