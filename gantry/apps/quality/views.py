@@ -164,7 +164,7 @@ def measure(request: HttpRequest, code: str) -> HttpResponse:
     if isinstance(found, Share):
         read = services.share_units(found, request.acting.scope, start=period.start, end=period.end)
         verdicts = {
-            u.unit: f"Counts on {say_date(u.day)}: {'met' if u.met else 'not met'}"
+            u.unit: f"Told {say_date(u.day)}: {'in the number' if u.met else 'among the rest'}"
             for u in sorted(read, key=lambda u: not u.met)
         }
     else:
