@@ -1,0 +1,178 @@
+"""A proof that no plan can cost less: prices for the scarce things, from which anybody can work out a bound.
+
+Lagrange: charge each minute of each resource a price, pay back a price for each unit of value, and let every patient choose
+alone. Whatever the prices, no plan that keeps the rules and the value costs less than what comes out. Good prices come from a
+solver; that they prove what they claim is checked here, from the problem alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gantry.domain.scheduling.problem import (
+    Day,
+    Delivery,
+    Patient,
+    PlannedVisit,
+    capacities,
+    choices,
+    holds,
+    in_time,
+    moved,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """For one choice of the runs that are used. Every price is at least 0."""
+
+    runs: frozenset[str]
+    """Runs that cost something to use, and are paid for."""
+    perhaps: frozenset[str] = frozenset()
+    """Runs that the plan may pay for or not: the prices speak for either."""
+    minute: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    """(resource, minute) → pence for one unit of it."""
+    value: float = 0.0
+    """Pence paid back for each unit of weight scanned in time."""
+    move: float = 0.0
+    """Pence charged for each move of a patient who was told."""
+    mbq: Mapping[str, float] = field(default_factory=dict)
+    """Delivery → pence for one MBq of what may be drawn, over and above what it costs."""
+    least: Mapping[str, float] = field(default_factory=dict)
+    """Delivery → the part of its price per MBq that is charged for the least order instead."""
+    share: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """(patient, delivery) → pence of the price of the run that this patient bears for using it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """At least `pence`, for any plan that scans `weight` in time and moves at most `moves`. One set of prices for each
+    choice of runs: a plan makes some choice."""
+
+    weight: int
+    moves: int
+    prices: tuple[Prices, ...]
+
+
+def bound(day: Day, certificate: Certificate) -> float:
+    """The least that any such plan can cost for activity, in pence; minus infinity while some choice of runs has no
+    prices. Raises ValueError for prices that no proof may use."""
+    if uncovered(day, certificate) is not None:
+        return float("-inf")
+    return min(one_bound(day, certificate, prices) for prices in certificate.prices)
+
+
+def chargeable(delivery: Delivery) -> bool:
+    """Whether using it at all costs something: its choice is then part of the plan."""
+    return delivery.ordered_mbq is None and bool(delivery.price_pence or delivery.least_mbq)
+
+
+def uncovered(day: Day, certificate: Certificate) -> frozenset[str] | None:
+    """A choice of runs that no set of prices speaks for: the certificate proves nothing while there is one."""
+    runs = [d.ref for d in day.deliveries if chargeable(d)]
+    spoken = [(p.runs & frozenset(runs), (p.runs | p.perhaps) & frozenset(runs)) for p in certificate.prices]
+    return missing(runs, spoken, frozenset())
+
+
+def missing(
+    runs: Sequence[str], spoken: Sequence[tuple[frozenset[str], frozenset[str]]], chosen: frozenset[str]
+) -> frozenset[str] | None:
+    """Split on one run at a time, only while some set of prices tells the two apart."""
+    if any(least <= chosen and chosen.union(runs) <= most for least, most in spoken):
+        return None
+    if not runs:
+        return chosen
+    first, rest = runs[0], runs[1:]
+    without = [(least, most) for least, most in spoken if first not in least]
+    with_it = [(least, most) for least, most in spoken if first in most]
+    found = missing(rest, without, chosen)
+    return missing(rest, with_it, chosen | {first}) if found is None else found
+
+
+def one_bound(day: Day, certificate: Certificate, prices: Prices) -> float:
+    charged = [*prices.minute.values(), prices.value, prices.move, *prices.mbq.values(), *prices.least.values()]
+    if any(price < 0 for price in (*charged, *prices.share.values())):
+        raise ValueError("a price is never below 0")
+    limits = capacities(day)
+    total = prices.value * certificate.weight - prices.move * certificate.moves
+    total -= sum(price * limits[resource] for (resource, _), price in prices.minute.items())
+    for delivery in day.deliveries:
+        if delivery.ordered_mbq is not None:
+            total += delivery.ordered_mbq / 1000 * day.waste_pence_per_gbq
+            total -= prices.mbq.get(delivery.ref, 0.0) * delivery.ordered_mbq
+            continue
+        used = once_used(delivery, prices)
+        if not chargeable(delivery) or delivery.ref in prices.runs:
+            total += used
+        elif delivery.ref in prices.perhaps:
+            total += min(0.0, used)
+    sums = prefix_sums(prices)
+    for patient in day.patients:
+        best = min(
+            (reduced(day, patient, v, prices, sums) for v in choices(day, patient) if usable(day, v, prices)),
+            default=0.0,
+        )
+        must = patient.lock is not None
+        total += best if must else min(0.0, best)
+    return total
+
+
+def once_used(delivery: Delivery, prices: Prices) -> float:
+    """What paying for a run adds, whoever draws on it."""
+    shifted = prices.least.get(delivery.ref, 0.0)
+    if shifted > delivery.price_pence_per_gbq / 1000 + 1e-12:
+        raise ValueError(f"{delivery.ref}: more is shifted to the least order than an MBq costs")
+    if delivery.most_mbq is None and prices.mbq.get(delivery.ref):
+        raise ValueError(f"{delivery.ref} is uncapped: its MBq have no price of their own")
+    total = delivery.price_pence + shifted * delivery.least_mbq
+    total -= prices.mbq.get(delivery.ref, 0.0) * (delivery.most_mbq or 0.0)
+    return total - sum(pence for (_, run), pence in prices.share.items() if run == delivery.ref)
+
+
+def usable(day: Day, visit: PlannedVisit, prices: Prices) -> bool:
+    delivery = day.delivery(visit.delivery)
+    return not chargeable(delivery) or delivery.ref in prices.runs or delivery.ref in prices.perhaps
+
+
+type Sums = Mapping[str, tuple[int, list[float]]]
+
+
+def prefix_sums(prices: Prices) -> Sums:
+    """Resource → (first priced minute, running total): what an interval costs is one subtraction."""
+    by_resource: dict[str, dict[int, float]] = {}
+    for (resource, minute), price in prices.minute.items():
+        by_resource.setdefault(resource, {})[minute] = price
+    sums: dict[str, tuple[int, list[float]]] = {}
+    for resource, priced in by_resource.items():
+        first, last = min(priced), max(priced)
+        running = [0.0]
+        for minute in range(first, last + 1):
+            running.append(running[-1] + priced.get(minute, 0.0))
+        sums[resource] = (first, running)
+    return sums
+
+
+def over(sums: Sums, resource: str, start: int, end: int) -> float:
+    if resource not in sums:
+        return 0.0
+    first, running = sums[resource]
+    low = min(max(start - first, 0), len(running) - 1)
+    high = min(max(end - first, 0), len(running) - 1)
+    return running[high] - running[low] if high > low else 0.0
+
+
+def reduced(day: Day, patient: Patient, visit: PlannedVisit, prices: Prices, sums: Sums) -> float:
+    """What this visit costs once everything scarce that it takes is charged for."""
+    delivery = day.delivery(visit.delivery)
+    mbq = day.drawn_mbq(patient, visit.injection_min, delivery)
+    place = day.scanner(visit.scanner).place
+    cost = float(patient.away_pence.get(place, 0))
+    if delivery.ordered_mbq is not None:
+        cost -= mbq / 1000 * day.waste_pence_per_gbq
+    else:
+        cost += mbq * (delivery.price_pence_per_gbq / 1000 - prices.least.get(delivery.ref, 0.0))
+    cost += mbq * prices.mbq.get(delivery.ref, 0.0)
+    cost += prices.share.get((patient.ref, delivery.ref), 0.0)
+    cost -= prices.value * patient.weight * in_time(patient, visit)
+    if patient.told is not None and moved(day, patient, visit):
+        cost += prices.move * (1 + patient.told.moves_before)
+    return cost + sum(over(sums, hold.resource, hold.start, hold.end) for hold in holds(day, patient, visit))

@@ -1,0 +1,225 @@
+"""The best plan of a day, with a proof of what no plan can beat.
+
+Objectives in order, the gravest first: priority-weighted patients scanned before their limit; patients moved after being
+told; activity ordered and wasted, priced; overtime; waiting; staff dose. A person's lock is a constraint. What is not
+proved is not said to be.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from time import perf_counter
+
+import numpy as np
+
+from gantry.domain.scheduling.certificate import Certificate, Prices, chargeable
+from gantry.domain.scheduling.check import drawn, score
+from gantry.domain.scheduling.problem import Day, Plan, Score, why_left_out
+from gantry.solvers.day_plan.activity import TIE_PENCE, Cheapest, candidates, cheapest, placed_pence
+from gantry.solvers.day_plan.columns import Columns, Ints, columns_of
+from gantry.solvers.day_plan.counting import most
+from gantry.solvers.day_plan.greedy import greedy
+from gantry.solvers.day_plan.packing import Packing
+from gantry.solvers.day_plan.reasons import conflict
+from gantry.solvers.day_plan.relaxation import Relaxation, Runs
+
+
+class Stage(StrEnum):
+    IN_TIME = "in_time"
+    MOVED = "moved"
+    ACTIVITY = "activity"
+    OVERTIME = "overtime"
+    WAITING = "waiting"
+    DOSE = "dose"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    plan: Plan
+    score: Score
+    bound: float
+    """Pence of activity below which no plan of this value and these moves can cost, by the certificate."""
+    gap: float
+    """How much of the activity's cost is not proved by the certificate."""
+    certificate: Certificate
+    proved: frozenset[Stage]
+    """The objectives at which no plan is better, those before being equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Infeasible:
+    reasons: tuple[str, ...]
+    """A smallest set of locks that cannot all be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Time ran out with no plan that keeps every lock, and no proof that there is none."""
+
+    bound: int
+    """At least this much weight is left unscanned by any plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What the first two objectives come to, as one whole number: value × scale − moves."""
+
+    scale: int
+    score: int
+    top: int
+    columns: tuple[int, ...] | None
+
+    @property
+    def value(self) -> int:
+        return -(-self.score // self.scale)
+
+    @property
+    def moves(self) -> int:
+        return self.value * self.scale - self.score
+
+
+def plan_day(day: Day, *, seconds: float = 30.0, seed: int = 0) -> Planned | Infeasible | Unfinished:
+    deadline = perf_counter() + seconds
+    columns = columns_of(day)
+    locks = sum(p.lock is not None for p in day.patients)
+    if not columns.count:
+        return Infeasible(conflict(day, deadline=deadline, seed=seed)) if locks else nobody(day)
+    relaxation = Relaxation(columns, deadline, seed)
+    reached = first_reach(columns, relaxation)
+    locked_worth = locks * columns.lock_value * reached.scale
+    if -(-reached.top // reached.scale) * reached.scale < locked_worth:
+        return Infeasible(conflict(day, deadline=deadline, seed=seed))
+    found = cheapest_at(columns, relaxation, reached, deadline, seed)
+    if found.columns is None:
+        reached = exact_reach(columns, reached, deadline=(perf_counter() + deadline) / 2, seed=seed)
+        if kept_locks(columns, reached.columns or ()) < locks:
+            if reached.score == reached.top:
+                return Infeasible(conflict(day, deadline=deadline, seed=seed))
+            unscanned = sum(p.weight for p in day.patients) - (
+                -(-reached.top // reached.scale) - locks * columns.lock_value
+            )
+            return Unfinished(max(0, unscanned))
+        found = cheapest_at(columns, relaxation, reached, deadline, seed)
+    return finished(columns, reached, found, deadline, seed)
+
+
+def kept_locks(columns: Columns, chosen: tuple[int, ...]) -> int:
+    return sum(columns.day.patients[columns.patient[c]].lock is not None for c in chosen)
+
+
+def nobody(day: Day) -> Planned:
+    plan = Plan((), {}, {p.ref: why_left_out(day, p) for p in day.patients})
+    runs = frozenset(d.ref for d in day.deliveries if chargeable(d))
+    certificate = Certificate(0, 0, (Prices(frozenset(), runs),))
+    reached = score(day, plan)
+    return Planned(plan, reached, reached.activity_pence, 0.0, certificate, frozenset(Stage))
+
+
+def worth(columns: Columns, scale: int) -> Ints:
+    each: Ints = columns.value * scale - columns.moves
+    return each
+
+
+def first_reach(columns: Columns, relaxation: Relaxation) -> Reached:
+    """A plan at once; if it is not plainly the best, the programme's floor says how far one could get."""
+    scale = 1 + sum(1 + p.told.moves_before for p in columns.day.patients if p.told is not None)
+    each = worth(columns, scale)
+    chosen = greedy(columns)
+    score_now = int(each[list(chosen)].sum())
+    best_alone = np.zeros(len(columns.day.patients), np.int64)
+    np.maximum.at(best_alone, columns.patient, each)
+    top = int(best_alone.sum())
+    few = np.array(chosen, dtype=np.int64)
+    relaxation.price(columns.pence, 0.0, 0.0, fixed=False)
+    relaxation.take(few)
+    relaxation.take(starters(columns))
+    relaxation.watch(
+        [("minute", g, int(m)) for g in range(len(columns.groups)) for m in np.unique(columns.scan[columns.group == g])]
+    )
+    if score_now == top:
+        return Reached(scale, top, top, chosen)
+    relaxation.ask(0, 1 << 30)
+    relaxation.price(-each.astype(float), 0.0, 0.0, fixed=False)
+    relaxed = relaxation.solve(Runs(), fixed_costs=False)
+    top = min(top, int(np.floor(-relaxed.bound + 1e-6)))
+    return Reached(scale, top, top, chosen if score_now == top else None)
+
+
+def starters(columns: Columns) -> Ints:
+    """For each patient, group and start of scan, the cheapest column."""
+    order = np.lexsort((columns.pence, columns.scan, columns.group, columns.patient))
+    key = np.stack([columns.patient[order], columns.group[order], columns.scan[order]], 1)
+    new = np.concatenate([[True], (np.diff(key, axis=0) != 0).any(axis=1)])
+    first: Ints = order[new]
+    return first
+
+
+def exact_reach(columns: Columns, reached: Reached, *, deadline: float, seed: int) -> Reached:
+    """The floor was not reached by the columns that looked best: settle who can be scanned by intervals."""
+    chosen = greedy(columns)
+    each = worth(columns, reached.scale)
+    counted = most(columns, each, deadline=deadline, seed=seed, hint=chosen)
+    best = max((counted.columns, chosen), key=lambda plan: int(each[list(plan)].sum()))
+    return Reached(reached.scale, int(each[list(best)].sum()), min(reached.top, counted.bound), best)
+
+
+def cheapest_at(columns: Columns, relaxation: Relaxation, reached: Reached, deadline: float, seed: int) -> Cheapest:
+    return cheapest(
+        columns,
+        relaxation,
+        value=reached.value,
+        moves=reached.moves,
+        known=reached.columns,
+        deadline=deadline,
+        seed=seed,
+    )
+
+
+def finished(columns: Columns, reached: Reached, found: Cheapest, deadline: float, seed: int) -> Planned:
+    day = columns.day
+    chosen, ties = among_ties(columns, reached, found, deadline, seed)
+    visits = columns.visits(chosen)
+    bare = Plan(visits)
+    used = {v.delivery for v in visits}
+    orders = {
+        d.ref: max(d.least_mbq, drawn(day, bare, d)) for d in day.deliveries if d.ordered_mbq is None and d.ref in used
+    }
+    planned = {v.patient for v in visits}
+    plan = Plan(visits, orders, {p.ref: why_left_out(day, p) for p in day.patients if p.ref not in planned})
+    result = score(day, plan)
+    locks = sum(p.lock is not None for p in day.patients)
+    certificate = Certificate(
+        reached.value - locks * columns.lock_value, reached.moves, tuple(leaf.prices for leaf in found.leaves)
+    )
+    gap = max(0.0, result.activity_pence - found.bound) / max(1.0, abs(result.activity_pence))
+    proved: set[Stage] = set()
+    if reached.score == reached.top:
+        proved |= {Stage.IN_TIME, Stage.MOVED}
+        if found.exact:
+            proved |= {Stage.ACTIVITY, *ties}
+    return Planned(plan, result, found.bound, gap, certificate, frozenset(proved))
+
+
+def among_ties(
+    columns: Columns, reached: Reached, found: Cheapest, deadline: float, seed: int
+) -> tuple[tuple[int, ...], tuple[Stage, ...]]:
+    """Of plans that cost the same: least overtime, then waiting, then staff dose."""
+    chosen = found.columns or ()
+    few = np.union1d(candidates(columns, found.leaves, found.pence + TIE_PENCE), np.array(chosen, dtype=np.int64))
+    if len(few) > 4000:
+        few = np.array(chosen, dtype=np.int64)
+    packing = Packing(columns, few, value=reached.value, moves=reached.moves)
+    packing.costs_at_most(found.pence - placed_pence(columns) + TIE_PENCE)
+    beyond = packing.minutes_beyond()
+    waiting, dose = columns.waiting(few).astype(float), columns.dose(few)
+    proved: list[Stage] = []
+    for stage, costs in ((Stage.OVERTIME, beyond), (Stage.WAITING, waiting), (Stage.DOSE, dose)):
+        if costs.any():
+            packed = packing.solve(costs, deadline=deadline, seed=seed, hint=chosen)
+            if packed is None or not packed.proved:
+                break
+            chosen = packed.columns
+            some = np.nonzero(costs)[0]
+            slack = 1e-4 if stage is Stage.DOSE else 0.5
+            packing.row(some, costs[some], float("-inf"), packed.amount + slack)
+        proved.append(stage)
+    return chosen, tuple(proved)

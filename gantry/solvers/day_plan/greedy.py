@@ -1,0 +1,75 @@
+"""A plan at once: patients one after the other, each at the cheapest place that is still free."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+
+from gantry.solvers.day_plan.columns import Columns, Floats, Ints
+
+
+class Filling:
+    """What is free while a plan grows."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.load = np.zeros((len(columns.resources), columns.minutes + 1), np.int64)
+        limits = [d.ordered_mbq if d.ordered_mbq is not None else d.most_mbq for d in columns.day.deliveries]
+        self.left: Floats = np.array([np.inf if limit is None else limit for limit in limits])
+        edges = np.searchsorted(columns.patient, np.arange(len(columns.day.patients) + 1))
+        self.own = [np.arange(a, b) for a, b in pairwise(edges)]
+        self.taken: dict[int, int] = {}
+
+    def free(self, columns: Ints) -> Ints:
+        c = self.columns
+        good = c.drawn[columns] <= self.left[c.delivery[columns]]
+        full = np.zeros((self.load.shape[0], self.load.shape[1] + 1), np.int64)
+        np.cumsum(self.load >= c.capacity[:, None], axis=1, out=full[:, 1:])
+        for kind in range(len(c.resource)):
+            which = c.resource[kind, columns]
+            start, end = c.starts[kind, columns] - c.first_minute, c.ends[kind, columns] - c.first_minute
+            good &= full[which, end] == full[which, start]
+        return columns[good]
+
+    def take(self, column: int) -> None:
+        c = self.columns
+        for kind in range(len(c.resource)):
+            start, end = c.starts[kind, column] - c.first_minute, c.ends[kind, column] - c.first_minute
+            self.load[c.resource[kind, column], start:end] += 1
+        self.left[c.delivery[column]] -= c.drawn[column]
+        self.taken[int(c.patient[column])] = int(column)
+
+
+def fill(columns: Columns, order: Iterable[int], costs: Floats) -> tuple[int, ...]:
+    """Each patient in turn takes the free visit that costs least, if one counts for anything."""
+    filling = Filling(columns)
+    for patient in order:
+        mine = filling.own[patient]
+        open_to = filling.free(mine[columns.value[mine] > 0])
+        if len(open_to):
+            filling.take(int(open_to[np.argmin(costs[open_to])]))
+    return tuple(sorted(filling.taken.values()))
+
+
+def greedy(columns: Columns) -> tuple[int, ...]:
+    """The best of a few orders, by value, then moves, then cost."""
+    day = columns.day
+    patients = range(len(day.patients))
+    room = np.bincount(columns.patient, minlength=len(day.patients))
+    locked = [p.lock is None for p in day.patients]
+    early = columns.scan.astype(float)
+    dear = columns.pence.astype(float)
+    stay = 1e9 * columns.moves
+    keys = [
+        (lambda i: (locked[i], -day.patients[i].weight / day.patients[i].scan_min, room[i]), stay + early),
+        (lambda i: (locked[i], room[i]), stay + early),
+        (lambda i: (locked[i], room[i]), stay + dear + 0.001 * early),
+        (lambda i: (locked[i], day.patients[i].scan_min, room[i]), stay + early),
+    ]
+    found = [fill(columns, sorted(patients, key=key), costs) for key, costs in keys]
+
+    def merit(plan: tuple[int, ...]) -> tuple[int, int, float]:
+        chosen = list(plan)
+        return -int(columns.value[chosen].sum()), int(columns.moves[chosen].sum()), float(columns.pence[chosen].sum())
+
+    return min(found, key=merit)

@@ -1,0 +1,379 @@
+"""The day plan with fractions of visits: a linear programme that grows until nothing is missing from it.
+
+Visits enter when their reduced cost asks for them, minutes of a resource when they are overfull, and links between a
+patient and a priced run when they are broken. What is left is the optimum over every visit at every minute, and its
+prices bound every plan, finished or not: the bound is worked out from the prices alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import highspy
+import numpy as np
+
+from gantry.domain.scheduling.certificate import Prices, chargeable
+from gantry.solvers.day_plan.columns import Columns, Floats, Ints, peaks
+
+ENDLESS = highspy.kHighsInf
+NOTHING = np.array([], dtype=np.int32)
+NO_VALUES = np.array([], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Of the runs that cost something to use: which are surely paid for, and which may not be used. Others are open."""
+
+    paid: frozenset[int] = frozenset()
+    banned: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relaxed:
+    runs: Runs
+    bound: float
+    """No plan with these runs costs less."""
+    reduced: Floats
+    """Column → what taking it must add to the bound."""
+    values: Floats
+    """Column → the fraction taken."""
+    used: Mapping[int, float]
+    """Run → the fraction paid for."""
+    prices: Prices
+    finished: bool
+
+
+@dataclass(slots=True, eq=False)
+class Duals:
+    patients: Floats
+    value: float
+    moves: float
+    minute: Floats
+    draw: dict[int, float] = field(default_factory=dict)
+    least: dict[int, float] = field(default_factory=dict)
+    share: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+
+
+class Relaxation:
+    def __init__(self, columns: Columns, deadline: float, seed: int) -> None:
+        self.columns, self.day, self.deadline = columns, columns.day, deadline
+        self.highs = highs = highspy.Highs()
+        for option, value in {"output_flag": False, "threads": 1, "presolve": "off", "random_seed": seed}.items():
+            highs.setOptionValue(option, value)
+        self.patients = len(self.day.patients)
+        self.in_lp = np.zeros(columns.count, bool)
+        self.order: Ints = np.zeros(0, np.int64)
+        self.value_wanted, self.moves_allowed = 0, 0
+        self.minutes: list[tuple[int, int]] = []
+        self.links: list[tuple[int, int]] = []
+        self.grown: list[tuple[str, int, int]] = []
+        """Rows added as they were needed, in the order of the programme."""
+        self.known: set[tuple[str, int, int]] = set()
+        self.priced = {n for n, d in enumerate(self.day.deliveries) if chargeable(d)}
+        self._base_rows()
+        self._base_columns()
+
+    def _base_rows(self) -> None:
+        add = self.highs.addRow
+        for _ in range(self.patients):
+            add(-ENDLESS, 1.0, 0, NOTHING, NO_VALUES)
+        self.value_row, self.moves_row = self.patients, self.patients + 1
+        add(-ENDLESS, ENDLESS, 0, NOTHING, NO_VALUES)
+        add(-ENDLESS, ENDLESS, 0, NOTHING, NO_VALUES)
+        self.draw_row: dict[int, int] = {}
+        self.least_row: dict[int, int] = {}
+        for number, delivery in enumerate(self.day.deliveries):
+            most = delivery.ordered_mbq if delivery.ordered_mbq is not None else delivery.most_mbq
+            if most is not None:
+                self.draw_row[number] = self.highs.getNumRow()
+                add(-ENDLESS, 0.0 if number in self.priced else most, 0, NOTHING, NO_VALUES)
+            if delivery.ordered_mbq is None and delivery.least_mbq:
+                self.least_row[number] = self.highs.getNumRow()
+                add(0.0, ENDLESS, 0, NOTHING, NO_VALUES)
+        self.base_rows = self.highs.getNumRow()
+
+    def _base_columns(self) -> None:
+        """What is missing from the value, what is moved too much, each priced run, each least order's shortfall."""
+        self.fixed_costs: list[float] = []
+
+        def add(cost: float, upper: float, entries: dict[int, float]) -> int:
+            rows = np.array(list(entries), dtype=np.int32)
+            self.highs.addCol(cost, 0.0, upper, len(rows), rows, np.array(list(entries.values()), dtype=np.float64))
+            self.fixed_costs.append(cost)
+            return len(self.fixed_costs) - 1
+
+        self.missing = add(0.0, ENDLESS, {self.value_row: 1.0})
+        self.excess = add(0.0, ENDLESS, {self.moves_row: -1.0})
+        self.run_column: dict[int, int] = {}
+        for number in sorted(self.priced):
+            delivery = self.day.deliveries[number]
+            entries = {}
+            if number in self.draw_row and delivery.most_mbq is not None:
+                entries[self.draw_row[number]] = -delivery.most_mbq
+            if number in self.least_row:
+                entries[self.least_row[number]] = -delivery.least_mbq
+            self.run_column[number] = add(delivery.price_pence, 1.0, entries)
+            if number in self.least_row:
+                add(delivery.price_pence_per_gbq / 1000, ENDLESS, {self.least_row[number]: 1.0})
+
+    # What is asked for
+
+    def ask(self, value: int, moves: int) -> None:
+        """At least this value and at most these moves; what is missing is paid for, so that there is always an answer."""
+        self.value_wanted, self.moves_allowed = value, moves
+        self.highs.changeRowBounds(self.value_row, float(value), ENDLESS)
+        self.highs.changeRowBounds(self.moves_row, -ENDLESS, float(moves))
+
+    def price(self, costs: Floats, missing: float, excess: float, *, fixed: bool) -> None:
+        """Minimise these costs; `fixed` keeps what runs and least orders cost."""
+        self.costs = costs
+        fixed_costs = list(self.fixed_costs) if fixed else [0.0] * len(self.fixed_costs)
+        fixed_costs[self.missing], fixed_costs[self.excess] = missing, excess
+        every = np.concatenate([np.array(fixed_costs), costs[self.order]])
+        self.highs.changeColsCost(len(every), np.arange(len(every), dtype=np.int32), every)
+
+    def choose(self, runs: Runs) -> None:
+        for number, column in self.run_column.items():
+            low, high = float(number in runs.paid), float(number not in runs.banned)
+            self.highs.changeColBounds(column, low, high)
+
+    # Growing
+
+    def take(self, columns: Ints) -> int:
+        new = columns[~self.in_lp[columns]]
+        if not len(new):
+            return 0
+        c, size = self.columns, len(new)
+        self.in_lp[new] = True
+        place = np.arange(size)
+        rows, where, values = [c.patient[new]], [place], [np.ones(size)]
+        for row, amounts in ((self.value_row, c.value[new]), (self.moves_row, c.moves[new])):
+            has = np.nonzero(amounts)[0]
+            rows.append(np.full(len(has), row))
+            where.append(has)
+            values.append(amounts[has].astype(float))
+        for table in (self.draw_row, self.least_row):
+            for number, row in table.items():
+                mine = np.nonzero(c.delivery[new] == number)[0]
+                rows.append(np.full(len(mine), row))
+                where.append(mine)
+                values.append(c.drawn[new][mine])
+        if self.grown:
+            kinds = np.array([kind == "minute" for kind, _, _ in self.grown])
+            first = np.array([a for _, a, _ in self.grown])
+            second = np.array([b for _, _, b in self.grown])
+            for kind in range(len(c.resource)):
+                hit = kinds & (first == c.resource[kind, new][:, None])
+                hit &= (second >= c.starts[kind, new][:, None]) & (second < c.ends[kind, new][:, None])
+                column, row_of = np.nonzero(hit)
+                rows.append(row_of + self.base_rows)
+                where.append(column)
+                values.append(np.ones(len(column)))
+            hit = ~kinds & (first == c.patient[new][:, None]) & (second == c.delivery[new][:, None])
+            column, row_of = np.nonzero(hit)
+            rows.append(row_of + self.base_rows)
+            where.append(column)
+            values.append(np.ones(len(column)))
+        at, row_all, value_all = np.concatenate(where), np.concatenate(rows), np.concatenate(values)
+        order = np.argsort(at, kind="stable")
+        self.highs.addCols(
+            size,
+            self.costs[new],
+            np.zeros(size),
+            np.full(size, ENDLESS),
+            len(order),
+            np.searchsorted(at[order], place).astype(np.int32),
+            row_all[order].astype(np.int32),
+            value_all[order],
+        )
+        self.order = np.concatenate([self.order, new])
+        return size
+
+    def watch(self, wanted: list[tuple[str, int, int]]) -> int:
+        """Add rows: a minute of a resource, or a patient's link to a run."""
+        c, shift = self.columns, len(self.fixed_costs)
+        starts, index, values, upper = [], [], [], []
+        size = 0
+        for key in wanted:
+            if key in self.known:
+                continue
+            self.known.add(key)
+            self.grown.append(key)
+            kind, a, b = key
+            if kind == "minute":
+                mine = np.nonzero(c.holding(a, b, self.order))[0] + shift
+                amounts, limit = np.ones(len(mine)), float(c.capacity[a])
+            else:
+                mine = np.nonzero((c.patient[self.order] == a) & (c.delivery[self.order] == b))[0] + shift
+                mine = np.concatenate([[self.run_column[b]], mine])
+                amounts, limit = np.ones(len(mine)), 0.0
+                amounts[0] = -1.0
+            starts.append(size)
+            index.append(mine)
+            values.append(amounts)
+            upper.append(limit)
+            size += len(mine)
+        if starts:
+            self.highs.addRows(
+                len(starts),
+                np.full(len(starts), -ENDLESS),
+                np.array(upper),
+                size,
+                np.array(starts, dtype=np.int32),
+                np.concatenate(index).astype(np.int32),
+                np.concatenate(values),
+            )
+        return len(starts)
+
+    def broken(self, values: Floats, used: Mapping[int, float]) -> list[tuple[str, int, int]]:
+        c = self.columns
+        some = np.nonzero(values > 1e-9)[0]
+        columns = self.order[some]
+        over = c.loads(values[some], columns) - c.capacity[:, None]
+        found = [
+            ("minute", int(resource), int(minute) + c.first_minute)
+            for resource in np.nonzero(over.max(axis=1, initial=0.0) > 1e-6)[0]
+            for minute in peaks(over[resource])
+        ]
+        for number, paid in used.items():
+            mine = c.delivery[columns] == number
+            share = np.bincount(c.patient[columns[mine]], weights=values[some][mine], minlength=self.patients)
+            found.extend(("link", int(patient), number) for patient in np.nonzero(share > paid + 1e-6)[0])
+        return found
+
+    # Solving
+
+    def solve(self, runs: Runs, *, fixed_costs: bool = True, good_enough: float = float("-inf")) -> Relaxed:
+        """Grow until nothing is missing; stop at the deadline, or once the bound passes `good_enough` if that is given."""
+        c, shift = self.columns, len(self.fixed_costs)
+        self.choose(runs)
+        each = max(8, 400 // max(1, self.patients))
+        best: tuple[float, Duals, Floats] | None = None
+        while True:
+            left = max(0.01, self.deadline - perf_counter())
+            self.highs.setOptionValue("time_limit", self.highs.getRunTime() + left)
+            self.highs.run()
+            optimal = self.highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
+            solution = self.highs.getSolution()
+            every = np.array(solution.col_value)
+            duals = self.duals(np.array(solution.row_dual), fixed_costs)
+            reduced = self.reduced(duals)
+            if runs.banned and c.count:
+                reduced[np.isin(c.delivery, list(runs.banned))] = np.inf
+            bound = self.bound(duals, reduced, runs, fixed_costs)
+            if best is None or bound > best[0]:
+                best = bound, duals, reduced
+            used = {number: float(every[column]) for number, column in self.run_column.items()}
+            values = every[shift:]
+            if not optimal:
+                break
+            rows = self.broken(values, used if fixed_costs else {})
+            added = self.watch(rows)
+            asked = np.nonzero((reduced - duals.patients[c.patient] < -1e-7) & ~self.in_lp)[0]
+            added += self.take(self.worst(asked, reduced, each))
+            if not added or perf_counter() > self.deadline:
+                break
+            if good_enough > float("-inf") and best[0] >= good_enough:
+                break
+        bound, duals, reduced = best
+        every_value = np.zeros(c.count)
+        every_value[self.order[: len(values)]] = values
+        # What a column adds to the bound: its own reduced cost above the best of its patient.
+        least = np.minimum(0.0, self.cheapest(reduced))
+        return Relaxed(
+            runs, bound, reduced - least[c.patient], every_value, used, self.prices(duals, runs), optimal and not added
+        )
+
+    def worst(self, asked: Ints, reduced: Floats, each: int) -> Ints:
+        """Of the columns that should come in, the first few of each patient."""
+        if not len(asked):
+            return asked
+        order = asked[np.lexsort((reduced[asked], self.columns.patient[asked]))]
+        who = self.columns.patient[order]
+        first = np.searchsorted(who, who)
+        return order[np.arange(len(order)) - first < each]
+
+    def duals(self, rows: Floats, fixed_costs: bool) -> Duals:
+        c = self.columns
+        minute = np.zeros((len(c.resources), c.minutes))
+        share = np.zeros((self.patients, len(self.day.deliveries)))
+        for (kind, a, b), dual in zip(self.grown, rows[self.base_rows :], strict=False):
+            if dual < 0:
+                if kind == "minute":
+                    minute[a, b - c.first_minute] -= dual
+                else:
+                    share[a, b] -= dual
+        least = {n: max(0.0, float(rows[row])) for n, row in self.least_row.items()}
+        for number, dual in least.items():
+            ceiling = self.day.deliveries[number].price_pence_per_gbq / 1000 if fixed_costs else 0.0
+            least[number] = min(dual, ceiling)
+        return Duals(
+            np.minimum(0.0, rows[: self.patients]),
+            max(0.0, float(rows[self.value_row])),
+            max(0.0, -float(rows[self.moves_row])),
+            minute,
+            {n: max(0.0, -float(rows[row])) for n, row in self.draw_row.items()},
+            least,
+            share,
+        )
+
+    def reduced(self, duals: Duals) -> Floats:
+        """Each column's cost with everything scarce charged, its patient's own place apart."""
+        c = self.columns
+        per_mbq = np.zeros(len(self.day.deliveries))
+        for number, price in duals.draw.items():
+            per_mbq[number] += price
+        for number, price in duals.least.items():
+            per_mbq[number] -= price
+        total: Floats = self.costs + c.charged(duals.minute) - duals.value * c.value + duals.moves * c.moves
+        if c.count:
+            total = total + c.drawn * per_mbq[c.delivery] + duals.share[c.patient, c.delivery]
+        return total
+
+    def cheapest(self, reduced: Floats) -> Floats:
+        best = np.full(self.patients, np.inf)
+        np.minimum.at(best, self.columns.patient, reduced)
+        return best
+
+    def bound(self, duals: Duals, reduced: Floats, runs: Runs, fixed_costs: bool) -> float:
+        """What the prices prove, worked out from them alone."""
+        c, day = self.columns, self.day
+        total = duals.value * self.value_wanted - duals.moves * self.moves_allowed
+        total -= float((duals.minute * c.capacity[:, None]).sum())
+        for number, delivery in enumerate(day.deliveries):
+            drawn = duals.draw.get(number, 0.0)
+            if delivery.ordered_mbq is not None:
+                total -= drawn * delivery.ordered_mbq
+                if fixed_costs:
+                    total += delivery.ordered_mbq / 1000 * day.waste_pence_per_gbq
+                continue
+            used = duals.least.get(number, 0.0) * delivery.least_mbq - drawn * (delivery.most_mbq or 0.0)
+            used += delivery.price_pence if fixed_costs else 0.0
+            used -= float(duals.share[:, number].sum())
+            if number not in self.priced or number in runs.paid:
+                total += used
+            elif number not in runs.banned:
+                total += min(0.0, used)
+        return total + float(np.minimum(0.0, self.cheapest(reduced)).sum())
+
+    def prices(self, duals: Duals, runs: Runs) -> Prices:
+        """In the words of the domain: a price of a group's minute is one for each of its scanners."""
+        c, deliveries = self.columns, self.day.deliveries
+        minute: dict[tuple[str, int], float] = {}
+        for resource, at in zip(*np.nonzero(duals.minute), strict=True):
+            price, name = float(duals.minute[resource, at]), c.resources[resource]
+            names = [f"scanner:{s.ref}" for s in c.groups[resource]] if resource < len(c.groups) else [name]
+            minute.update({(one, int(at) + c.first_minute): price for one in names})
+        return Prices(
+            runs=frozenset(deliveries[n].ref for n in runs.paid),
+            perhaps=frozenset(deliveries[n].ref for n in self.priced - runs.paid - runs.banned),
+            minute=minute,
+            value=duals.value,
+            move=duals.moves,
+            mbq={deliveries[n].ref: price for n, price in duals.draw.items() if price},
+            least={deliveries[n].ref: price for n, price in duals.least.items() if price},
+            share={
+                (self.day.patients[i].ref, deliveries[n].ref): float(duals.share[i, n])
+                for i, n in zip(*np.nonzero(duals.share), strict=True)
+            },
+        )
