@@ -7,7 +7,7 @@ from gantry.domain.measures import All, Exists, First, FirstDate, Measure, Not, 
 from gantry.reference.causes import causes_on
 
 K = EventKind
-SPECIFICATION = "NHS England service specification 2266, section 6.2; the definition is ours (docs/rules)"
+SPECIFICATION = "NHS England service specification 2266, section 6.2; the definition is ours"
 TOLD = Pick(frozenset({K.PATIENT_TOLD}), key="nhs", value="true")
 TOLD_AT = First(TOLD)
 TOLD_FOR = FirstDate(TOLD, "for")
