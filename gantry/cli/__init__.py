@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from gantry.cli import day
 from gantry.cli.processes import Process
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(day.app, name="day")
 
 
 def _with_django() -> None:
@@ -62,8 +64,8 @@ def migrate() -> None:
     call_command("migrate", verbosity=0, interactive=False)
 
 
-@app.command()
-def demo(
+@app.command("demo")
+def fill_demonstration(
     patients: Annotated[int, typer.Option(min=8, max=2000, help="How many people are referred.")] = 300,
     seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 2266,
 ) -> None:
@@ -85,8 +87,10 @@ def signins() -> None:
         print(f"  {one.role:<20}{one.email:<48}{one.organisation}")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
-def emulate(
+@app.command(
+    "emulate", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def play_peer(
     context: typer.Context, peer: str = typer.Argument("", help="scanner, hospital, radiopharmacy, or all.")
 ) -> None:
     """Play a peer: a scanner, a hospital, a radiopharmacy; or all of them and the people, beside `gantry up`."""

@@ -239,7 +239,7 @@ def course_of(number: int, patients: int, chance: Random) -> Course:
         patients // 3: Course.PRIMARY_CARE,
         patients // 2: Course.OUTSIDE,
         patients - 2: Course.SILENT_REFERRER,
-        patients * 3 // 4: Course.ON_HOLD,
+        patients * 2 // 3: Course.ON_HOLD,
     }
     if number in fixed:
         return fixed[number]
@@ -247,7 +247,8 @@ def course_of(number: int, patients: int, chance: Random) -> Course:
 
 
 def kind_of(number: int, patients: int, chance: Random) -> Kind:
-    fixed = {patients // 4: Kind.CHILD, patients // 5: Kind.INSULIN, patients // 6: Kind.INPATIENT}
+    first = patients // 8
+    fixed = {first: Kind.CHILD, first + 1: Kind.INSULIN, first + 2: Kind.INPATIENT}
     if number in fixed:
         return fixed[number]
     return chance.choices(list(Kind), weights=(88, 3, 5, 4))[0]
