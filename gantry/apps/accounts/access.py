@@ -8,6 +8,7 @@ from functools import wraps
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.timezone import localdate
 
 from gantry.apps.accounts.models import BreakGlass, Person, RoleGrant
 from gantry.domain.access import Grant, Role, Scope, Verb, verbs, why_not_allowed
@@ -34,7 +35,7 @@ class Acting:
 
 def acting_for(person: Person, *, now: datetime) -> Acting:
     """The person's standing grants and open break-glass, as one scope."""
-    today = now.date()
+    today = localdate(now)
     held = tuple(
         Grant(g.organisation_id, Role(g.role), g.valid_from, g.valid_to)
         for g in RoleGrant.objects.filter(person=person).order_by("valid_from", "pk")
@@ -64,7 +65,7 @@ def requires(*needed: Verb) -> Callable[[View], View]:
             if acting is None:
                 return redirect_to_login(request.get_full_path())
             if not any(acting.may(verb) for verb in needed):
-                reason = why_not_allowed(acting.grants, needed[0], request.now.date())
+                reason = why_not_allowed(acting.grants, needed[0], localdate(request.now))
                 return render(request, "ui/403.html", {"reason": reason}, status=403)
             return view(request, *args, **kwargs)
 

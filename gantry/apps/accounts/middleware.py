@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
@@ -15,6 +16,9 @@ class ActingMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.now = timezone.now()
+        if "%00" in request.META.get("QUERY_STRING", ""):
+            # PostgreSQL keeps no NUL, so such an address asks for nothing that can be.
+            raise BadRequest("NUL in the address")
         if request.user.is_authenticated:
             request.acting = SimpleLazyObject(lambda: acting_for(request.user, now=request.now))
         else:

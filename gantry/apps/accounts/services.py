@@ -8,6 +8,7 @@ from django.db import transaction
 from gantry.apps.accounts.access import Acting
 from gantry.apps.accounts.models import BreakGlass, Person
 from gantry.apps.audit.ids import new_id
+from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import append
 from gantry.domain.events import Actor, EventKind
 
@@ -30,6 +31,11 @@ def signed_in(person: Person, *, now: datetime, how: str) -> None:
         by=Actor(f"person:{person.pk}", person.name, None, person.pk),
         data={"how": how},
     )
+
+
+def is_known(patient: UUID) -> bool:
+    """Whether the id is a patient's: every patient came with an event. Nothing else can be opened."""
+    return Event.objects.filter(subjects__contains=[patient], about__patient=str(patient)).exists()
 
 
 @transaction.atomic

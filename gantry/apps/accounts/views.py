@@ -1,11 +1,13 @@
 """Becoming another demonstration person, and opening one patient outside one's scope."""
 
+from uuid import UUID
+
 from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, user_logged_in
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -14,7 +16,7 @@ from django.views.decorators.http import require_POST
 
 from gantry.apps.accounts.access import public, requires
 from gantry.apps.accounts.models import BreakGlass, Person
-from gantry.apps.accounts.services import ReasonMissing, break_glass, review_break_glass, signed_in
+from gantry.apps.accounts.services import ReasonMissing, break_glass, is_known, review_break_glass, signed_in
 from gantry.apps.ui.forms import Form, Section
 from gantry.domain.access import Verb
 
@@ -27,13 +29,21 @@ def switch_person(request: HttpRequest) -> HttpResponse:
     """Only where the demonstration is on, and only to one of its own people."""
     if not settings.DEMONSTRATION:
         raise PermissionDenied("This is not a demonstration")
-    person = get_object_or_404(Person, pk=request.POST.get("person"), is_demonstration=True, is_active=True)
+    people = Person.objects.filter(is_demonstration=True, is_active=True)
+    person = get_object_or_404(people, pk=_key(request.POST.get("person")))
     login(request, person, backend=BACKEND)
     onward = request.POST.get("next", "/")
     safe = url_has_allowed_host_and_scheme(
         onward, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
     return redirect(onward if safe else "/")
+
+
+def _key(text: str | None) -> UUID:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        raise Http404 from None
 
 
 class Reason(Form):
@@ -47,7 +57,9 @@ class Reason(Form):
 
 
 @requires(Verb.BREAK_GLASS)
-def open_patient(request: HttpRequest, patient: str) -> HttpResponse:
+def open_patient(request: HttpRequest, patient: UUID) -> HttpResponse:
+    if not is_known(patient):
+        raise Http404
     form = Reason(request.POST or None, now=request.now)
     if request.method == "POST" and form.is_valid():
         try:
@@ -65,7 +77,7 @@ def opened(request: HttpRequest) -> HttpResponse:
     """What was opened by people of one's own organisations, and who has looked at why."""
     rows = BreakGlass.objects.filter(person__grants__organisation__in=request.acting.scope.organisations).distinct()
     if request.method == "POST":
-        row = get_object_or_404(rows, pk=request.POST.get("opened"))
+        row = get_object_or_404(rows, pk=_key(request.POST.get("opened")))
         if not review_break_glass(row, by=request.acting.person, now=request.now):
             messages.error(request, "Somebody other than the one who opened it must look at it, once")
         return redirect("break_glass_review")

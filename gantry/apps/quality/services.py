@@ -94,7 +94,7 @@ def share_result(units: Iterable[UnitRead]) -> ShareResult:
 
 
 def wait_result(units: Sequence[WaitRead], *, start: date, end: date, now: datetime) -> WaitResult:
-    done = sorted(u.until - u.since for u in units if u.until and start <= u.until.date() <= end)
+    done = sorted(u.until - u.since for u in units if u.until and start <= u.until.astimezone(LONDON).date() <= end)
     waiting = [now - u.since for u in units if u.until is None]
     return WaitResult(len(done), len(waiting), quantile(done, 0.5), quantile(done, 0.9), max(waiting, default=None))
 

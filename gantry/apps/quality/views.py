@@ -8,6 +8,7 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.timezone import localdate
 
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.timeline import as_read
@@ -15,12 +16,16 @@ from gantry.apps.quality import services
 from gantry.apps.quality.models import Incident
 from gantry.apps.referrals.models import Referral, RequestedProcedure
 from gantry.apps.ui.charts import Series, bar_chart, line_chart
+from gantry.apps.ui.listing import page_number
 from gantry.apps.ui.parts import Card, Chart, Link
 from gantry.apps.ui.wording import pluralise, say_date
 from gantry.domain.access import Verb
 from gantry.domain.measures import Measure, Share, ShareResult, Unit, Wait
 
 WEEKS = 12
+LONGEST = timedelta(days=7 * 157)
+"""Three years and a day or two: a chart of more weeks says nothing, and takes long to draw."""
+FIRST, LAST = date(2000, 1, 1), date(2100, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +38,20 @@ class Period:
 
 
 def period_of(request: HttpRequest) -> Period:
-    """From the address, else the twelve weeks up to yesterday."""
-    end = _day(request.GET.get("to")) or request.now.date() - timedelta(days=1)
+    """From the address, else the twelve weeks up to yesterday; of a longer one, its last three years."""
+    end = _day(request.GET.get("to")) or localdate(request.now) - timedelta(days=1)
     start = _day(request.GET.get("from")) or end - timedelta(days=7 * WEEKS - 1)
-    return Period(min(start, end), max(start, end))
+    start, end = min(start, end), max(start, end)
+    return Period(max(start, end - LONGEST), end)
 
 
 def _day(text: str | None) -> date | None:
+    """A day within the years that anything here can be about, or nothing."""
     try:
-        return date.fromisoformat(text) if text else None
+        day = date.fromisoformat(text or "")
     except ValueError:
         return None
+    return day if FIRST <= day <= LAST else None
 
 
 def say_share(result: ShareResult) -> str:
@@ -169,13 +177,13 @@ def measure(request: HttpRequest, code: str) -> HttpResponse:
         }
     else:
         waits = services.wait_units(found, request.acting.scope)
-        kept = [w for w in waits if w.until is None or period.start <= w.until.date() <= period.end]
+        kept = [w for w in waits if w.until is None or period.start <= localdate(w.until) <= period.end]
         kept.sort(key=lambda w: (w.until is not None, -((w.until or request.now) - w.since)))
         verdicts = {
             w.unit: f"{'Took' if w.until else 'Has waited'} {say_span((w.until or request.now) - w.since)}"
             for w in kept
         }
-    page = max(1, int(request.GET.get("page", "1"))) if request.GET.get("page", "1").isdigit() else 1
+    page = page_number(request)
     keys = list(verdicts)[(page - 1) * 25 : page * 25]
     return render(
         request,

@@ -11,6 +11,7 @@ from django.forms.boundfield import BoundField
 
 from gantry.apps.ui.fields import DateField, Input, NumberField, Radios
 from gantry.apps.ui.forms import Form
+from gantry.apps.ui.listing import whole_number
 from gantry.domain.referral import (
     ITEM,
     ITEMS,
@@ -172,14 +173,16 @@ class ReferralForm(Form):
 
     def _rows(self, item: Item) -> int:
         source = self.data if self.is_bound else self.initial
-        used = [int(name.split("-")[1]) for name in source if name.startswith(f"{item.name}-") and source[name]]
-        asked = str(source.get(f"{item.name}_rows", ""))
-        least = int(asked) if asked.isdecimal() else ROWS_SHOWN
-        return min(ROWS_MOST, max(least, max(used, default=-1) + 2))
+        numbers = [
+            whole_number(name.split("-")[1]) for name in source if name.startswith(f"{item.name}-") and source[name]
+        ]
+        used = max((number for number in numbers if number is not None), default=-1)
+        least = whole_number(str(source.get(f"{item.name}_rows", ""))) or ROWS_SHOWN
+        return min(ROWS_MOST, max(least, used + 2))
 
     def read(self) -> None:
         """What the page says now, as answers, with every finding about it."""
-        raw = {name: self[name].field.clean(self._raw(name)) for name in self.fields}
+        raw = {name: self._cleaned(name) for name in self.fields}
         # Fields that do not apply are drawn too: what they hold counts only once they are asked.
         given, unreadable = typed(
             {name: value for name, value in raw.items() if value not in ("", [], None, False)},
@@ -198,6 +201,13 @@ class ReferralForm(Form):
                 and not (one.code == "MDS-01" and one.field in {each.field for each in unreadable})
             ),
         ]
+
+    def _cleaned(self, name: str) -> Any:
+        """What the field makes of it; what it cannot read goes on as sent, for the data set to say what is wrong."""
+        try:
+            return self.fields[name].clean(self._raw(name))
+        except forms.ValidationError:
+            return self._raw(name)
 
     def _raw(self, name: str) -> Any:
         bound = self[name]

@@ -6,7 +6,9 @@ from datetime import date, datetime, tzinfo
 from typing import Any
 
 from django import forms
+from django.core.exceptions import BadRequest
 from django.forms.boundfield import BoundField
+from django.http import QueryDict
 from django.utils import timezone
 from jinja2 import Environment
 from markupsafe import Markup
@@ -26,6 +28,13 @@ class Section:
         object.__setattr__(self, "legend", legend)
         object.__setattr__(self, "rows", tuple((row,) if isinstance(row, str) else tuple(row) for row in rows))
         object.__setattr__(self, "hint", hint)
+
+
+def without_nul(data: QueryDict) -> QueryDict:
+    """What was posted, where PostgreSQL can keep it. Raises BadRequest: no keyboard types a NUL."""
+    if any("\x00" in text for name, values in data.lists() for text in (name, *values)):
+        raise BadRequest("NUL in what was posted")
+    return data
 
 
 class Form(forms.Form):

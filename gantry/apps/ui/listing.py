@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 
 COUNTED_UP_TO = 10_000
+LONGEST_NUMBER = 9
 EXPORTED_UP_TO = 50_000
 
 
@@ -128,8 +129,7 @@ class Listing:
         """The page that the address asks for; an address that makes no sense shows the first page."""
         rows = self.narrowed(request, rows)
         total = rows.order_by()[: COUNTED_UP_TO + 1].count()
-        number = max(1, int(request.GET["page"]) if request.GET.get("page", "").isdecimal() else 1)
-        number = min(number, max(1, -(-total // self.page_size)))
+        number = min(page_number(request), max(1, -(-total // self.page_size)))
         start = (number - 1) * self.page_size
         found = list(rows[start : start + self.page_size])
         return Listed(
@@ -182,6 +182,15 @@ class Listing:
         turned = f"-{column.key}" if direction == "ascending" else column.key
         href = _with(request, sort=turned, page=None) if column.sort else ""
         return Heading(column.label, column.numeric, column.hide_narrow, href, direction)
+
+
+def whole_number(text: str) -> int | None:
+    """What a page or a script of ours sends as a count; longer ones are nobody's, and Python refuses to read them."""
+    return int(text) if text.isdecimal() and len(text) <= LONGEST_NUMBER else None
+
+
+def page_number(request: HttpRequest) -> int:
+    return max(1, whole_number(request.GET.get("page", "")) or 1)
 
 
 def _names(sort: str | Sequence[str]) -> tuple[str, ...]:

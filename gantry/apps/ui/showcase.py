@@ -11,7 +11,7 @@ from markupsafe import Markup
 from gantry.apps.ui.charts import Series, bar_chart, decay_chart, line_chart
 from gantry.apps.ui.fields import DateField, Input, MomentField, NhsNumberField, NumberField, Radios, TimeField
 from gantry.apps.ui.forms import Form, Section
-from gantry.apps.ui.listing import Column, Heading, Line, Listed, Shown
+from gantry.apps.ui.listing import Column, Heading, Line, Listed, Shown, whole_number
 from gantry.apps.ui.parts import Card, Link, NextStep, Progress, Row, Tag, TimelineEvent
 from gantry.apps.ui.stale import Clash, Merge, Side
 from gantry.apps.ui.wording import page_now
@@ -179,7 +179,7 @@ def _board(request: HttpRequest, now: datetime) -> dict[str, Any]:
             ("Scanner", [("PATIENT-ELM", "started", now - timedelta(minutes=2), "Finish", "late")]),
             ("Recovery", []),
         ],
-        "poll_seconds": int(request.GET["poll"]) if request.GET.get("poll", "").isdecimal() else 10,
+        "poll_seconds": whole_number(request.GET.get("poll", "")) or 10,
         "hours": [("09:00", 5120.0), ("10:00", 3507.0), ("11:00", 2402.0), ("12:00", 1645.0), ("13:00", 1127.0)],
     }  # fmt: skip
 

@@ -98,7 +98,10 @@ def read_time(text: str) -> time:
 
 def read_moment(text: str, now: datetime, zone: tzinfo, *, past: bool = True) -> datetime:
     """An instant in UTC: now, four minutes ago, -4, 14:16, yesterday 23:50, 27/3/2026 14:16, or ISO 8601."""
-    return _read_moment(text, now, zone, past=past).astimezone(UTC)
+    try:
+        return _read_moment(text, now, zone, past=past).astimezone(UTC)
+    except OverflowError:
+        raise NotUnderstood("must be a real date and time") from None
 
 
 def _read_moment(text: str, now: datetime, zone: tzinfo, *, past: bool) -> datetime:

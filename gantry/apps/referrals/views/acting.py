@@ -20,6 +20,7 @@ from gantry.apps.referrals.forms import (
 )
 from gantry.apps.referrals.models import Referral
 from gantry.apps.referrals.views.showing import one, overtaken
+from gantry.apps.ui.listing import whole_number
 from gantry.domain.access import Verb
 from gantry.domain.lifecycle import IllegalMove
 
@@ -101,7 +102,7 @@ def resume(request: HttpRequest, key: UUID) -> HttpResponse:
     try:
         services.resume(
             referral,
-            version=int(version) if version.isdecimal() else None,
+            version=whole_number(version),
             now=request.now,
             by=request.acting.actor,
         )

@@ -18,6 +18,7 @@ from gantry.apps.referrals.forms import (
 )
 from gantry.apps.referrals.models import Referral
 from gantry.apps.referrals.views.showing import one, overtaken
+from gantry.apps.ui.forms import without_nul
 from gantry.domain.access import Verb
 from gantry.domain.referral import Kind
 from gantry.domain.referral.data_set import ITEMS
@@ -27,6 +28,7 @@ from gantry.domain.referral.data_set import ITEMS
 def answer(request: HttpRequest, key: UUID) -> HttpResponse:
     """Only what is open, filled with what was sent, and words beside it."""
     referral = one(request, key)
+    posted = without_nul(request.POST) if request.method == "POST" else None
     on = timezone.localdate(request.now)
     context = services.context_for(referral.network, on, referring=referral.referring_organisation)
     names = services.open_items(referral)
@@ -35,7 +37,7 @@ def answer(request: HttpRequest, key: UUID) -> HttpResponse:
     if "declaration" in names and request.POST.get("declaration"):
         filled = {"declared_by": request.acting.person.name, "declared_at": request.now}
     form = ReferralForm(
-        request.POST if request.method == "POST" else None,
+        posted,
         context=context,
         on=on,
         now=request.now,
@@ -44,7 +46,7 @@ def answer(request: HttpRequest, key: UUID) -> HttpResponse:
         filled=filled,
         initial=initial_of(referral.answers, names),
     )
-    words = AnswerText(request.POST if request.method == "POST" else None, now=request.now)
+    words = AnswerText(posted, now=request.now)
     if request.method != "POST":
         return answer_page(request, referral, form, words)
     if request.POST.get("version") != str(referral.version):

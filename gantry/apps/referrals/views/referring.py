@@ -18,6 +18,7 @@ from gantry.apps.patients.models import Patient
 from gantry.apps.referrals import services
 from gantry.apps.referrals.forms import ReferralForm
 from gantry.apps.referrals.services import drafts
+from gantry.apps.ui.forms import without_nul
 from gantry.domain.access import Verb
 from gantry.domain.referral import Severity
 
@@ -47,6 +48,7 @@ def form_of(
 ) -> ReferralForm:
     on = timezone.localdate(request.now)
     network = drafts.network_of(organisation)
+    data = without_nul(data) if data is not None else None
     referring = services.organisation_of(data.get("referring_org_ods") if data is not None else None)
     context = services.context_for(network, on, referring=referring or organisation)
     filled = {"request_datetime": request.now}
