@@ -84,6 +84,7 @@ class Circumstances:
     """None: as the plan and the minute say."""
     journey_min: int = 60
     child: bool = False
+    anaesthetic: bool = False
     insulin: bool = False
     inpatient: bool = False
     clock: str = ""
@@ -140,7 +141,7 @@ class Situation:
         return self.circumstances.get(ref, NOTHING_KNOWN)
 
     @property
-    def now(self) -> int:
+    def known_min(self) -> int:
         return self.failure.known_min
 
 
@@ -163,9 +164,9 @@ def _by_plan(s: Situation, patient: Patient, visit: PlannedVisit | None) -> Stan
         (arrival, Standing.HERE),
         (arrival - s.about(patient.ref).journey_min, Standing.TRAVELLING),
     )
-    if visit.scan_min + patient.scan_min <= s.now and not broken_off(s, patient, visit):
+    if visit.scan_min + patient.scan_min <= s.known_min and not broken_off(s, patient, visit):
         return Standing.SCANNED
-    return next((where for minute, where in begun if minute <= s.now), Standing.AT_HOME)
+    return next((where for minute, where in begun if minute <= s.known_min), Standing.AT_HOME)
 
 
 def broken_off(s: Situation, patient: Patient, visit: PlannedVisit) -> bool:
@@ -182,7 +183,7 @@ def injected(s: Situation, patient: Patient) -> bool:
 def protected(s: Situation, patient: Patient) -> str:
     """Why this person is moved last of all, or nothing."""
     facts, where = s.about(patient.ref), standing(s, patient)
-    if patient.anaesthetist and (facts.child or "paediatric" in patient.needs):
+    if (patient.anaesthetist or facts.anaesthetic) and (facts.child or "paediatric" in patient.needs):
         return "is a child with an anaesthetic list"
     if facts.insulin and where is not Standing.AT_HOME:
         return "takes insulin and is fasting already"
@@ -218,7 +219,7 @@ def _scanner(s: Situation, scanner: Scanner) -> Scanner:
     if failure.kind is not FailureKind.SCANNER_DOWN or failure.subject != scanner.ref:
         return scanner
     until = FOREVER if failure.to_min is None else failure.to_min
-    return replace(scanner, open=without(scanner.open, max(failure.from_min, s.now), until))
+    return replace(scanner, open=without(scanner.open, max(failure.from_min, s.known_min), until))
 
 
 def _place(s: Situation, place: Place) -> Place:
@@ -226,12 +227,12 @@ def _place(s: Situation, place: Place) -> Place:
     if failure.kind is not FailureKind.ANAESTHETIST_ABSENT or failure.subject != place.ref:
         return place
     until = FOREVER if failure.to_min is None else failure.to_min
-    return replace(place, anaesthetist=without(place.anaesthetist, max(failure.from_min, s.now), until))
+    return replace(place, anaesthetist=without(place.anaesthetist, max(failure.from_min, s.known_min), until))
 
 
 def _delivery(s: Situation, delivery: Delivery) -> Delivery:
     failure = s.failure
-    if delivery.ordered_mbq is None and s.now > s.cut_offs.get(delivery.ref, delivery.arrives_min):
+    if delivery.ordered_mbq is None and s.known_min > s.cut_offs.get(delivery.ref, delivery.arrives_min):
         delivery = replace(delivery, ordered_mbq=s.plan.orders.get(delivery.ref, 0.0))
     if failure.kind is FailureKind.SNOW and failure.subject == delivery.place:
         until = FOREVER if failure.to_min is None else failure.to_min
@@ -246,7 +247,7 @@ def _delivery(s: Situation, delivery: Delivery) -> Delivery:
     if failure.kind is FailureKind.BATCH_LOST:
         # What is in people stays in the account; nothing more can be drawn.
         return replace(
-            delivery, ordered_mbq=given_mbq(s, delivery), expires_min=min(delivery.expires_min, s.now + 1)
+            delivery, ordered_mbq=given_mbq(s, delivery), expires_min=min(delivery.expires_min, s.known_min + 1)
         )  # fmt: skip
     return delivery
 
@@ -275,7 +276,7 @@ def _patient(s: Situation, patient: Patient) -> Patient:
         lock = Lock(place, visit.scanner, visit.injection_min, visit.delivery)
         return replace(patient, uptake=pinned, lock=lock, latest_min=None, earliest_min=0)
     if where is Standing.INJECTED:
-        gone = -(-(s.now - visit.injection_min) // grid) * grid
+        gone = -(-(s.known_min - visit.injection_min) // grid) * grid
         least = max(patient.uptake.least_min, gone)
         most = max(patient.uptake.most_min, least)
         if least > patient.uptake.most_min:
@@ -286,20 +287,20 @@ def _patient(s: Situation, patient: Patient) -> Patient:
         return replace(patient, uptake=uptake, lock=lock, latest_min=None, earliest_min=0)
     if where is Standing.HERE:
         freed = replace(
-            patient, earliest_min=max(patient.earliest_min, s.now - patient.preparation_min), latest_min=None
+            patient, earliest_min=max(patient.earliest_min, s.known_min - patient.preparation_min), latest_min=None
         )
     else:
         told = patient.told.arrival_min if patient.told else visit.injection_min - patient.preparation_min
         if where is Standing.TRAVELLING:
             soonest = told
         else:
-            soonest = min(told, _soonest(s, patient)) if told >= s.now else _soonest(s, patient)
-        freed = replace(patient, earliest_min=max(patient.earliest_min, soonest, s.now - patient.preparation_min))
+            soonest = min(told, _soonest(s, patient)) if told >= s.known_min else _soonest(s, patient)
+        freed = replace(patient, earliest_min=max(patient.earliest_min, soonest, s.known_min - patient.preparation_min))
     return _own_trouble(s, freed, place)
 
 
 def _soonest(s: Situation, patient: Patient) -> int:
-    return s.now + NOTICE_MIN + s.about(patient.ref).journey_min
+    return s.known_min + NOTICE_MIN + s.about(patient.ref).journey_min
 
 
 def _own_trouble(s: Situation, patient: Patient, place: str) -> Patient:

@@ -182,7 +182,7 @@ def transferable(s: Situation, patient: Patient, visit: PlannedVisit) -> tuple[P
     source, carried = s.day.delivery(visit.delivery), []
     allowed = {scanner.place: 0}
     for (start, end), minutes in rule.minutes.items():
-        if start != scanner.place or s.now + minutes - visit.injection_min > patient.uptake.most_min:
+        if start != scanner.place or s.known_min + minutes - visit.injection_min > patient.uptake.most_min:
             continue
         allowed[end] = 0
         carried.append(
@@ -346,7 +346,7 @@ def decide_by(s: Situation, moves: Iterable[Move]) -> int:
         for move in moves
         if move.standing is Standing.AT_HOME and (move.now_min is None or move.other_place or move.minutes > 0)
     ]
-    return max(s.now, min(leaves, default=s.now + 60))
+    return max(s.known_min, min(leaves, default=s.known_min + 60))
 
 
 def title_of(s: Situation, way: Way, fraction: float) -> str:
