@@ -78,8 +78,11 @@ class Reached:
 
 
 def plan_day(day: Day, *, seconds: float = 30.0, seed: int = 0) -> Planned | Infeasible | Unfinished:
-    deadline = perf_counter() + seconds
-    columns = columns_of(day)
+    return plan_columns(columns_of(day), deadline=perf_counter() + seconds, seed=seed)
+
+
+def plan_columns(columns: Columns, *, deadline: float, seed: int) -> Planned | Infeasible | Unfinished:
+    day = columns.day
     locks = sum(p.lock is not None for p in day.patients)
     if not columns.count:
         return Infeasible(conflict(day, deadline=deadline, seed=seed)) if locks else nobody(day)

@@ -6,7 +6,7 @@ afterwards, which an interval graph always allows.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -51,6 +51,12 @@ class Columns:
     @property
     def count(self) -> int:
         return len(self.patient)
+
+    def only(self, wanted: Bools) -> "Columns":
+        """The same day with fewer visits to choose from."""
+        cut = {name: getattr(self, name)[wanted] for name in OF_A_COLUMN}
+        cut |= {name: getattr(self, name)[:, wanted] for name in ("resource", "starts", "ends")}
+        return replace(self, **cut)
 
     def loads(self, amount: Floats, columns: Ints) -> Floats:
         """(resource, minute) → how much of it `amount` of each column takes."""
@@ -190,6 +196,10 @@ def columns_of(day: Day) -> Columns:
     )
 
 
+OF_A_COLUMN = (
+    *("patient", "group", "delivery", "injection", "uptake", "scan"),
+    *("drawn", "pence", "in_time", "value", "moves"),
+)
 PLACE_KINDS = ("room", "injector", "toilet", "anaesthetist", "play")
 
 
