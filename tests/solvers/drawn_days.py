@@ -114,7 +114,7 @@ def patients(draw: st.DrawFn, ref: str, places: list[str], *, locks: bool) -> Pa
         anaesthetist=draw(st.integers(0, 5)) == 0,
         play_specialist=draw(st.integers(0, 5)) == 0,
         prefers=draw(st.sampled_from([None, None, Window(600, 630)])),
-        away_pence=draw(st.sampled_from([{}, {}, {"A": 0, "B": 700}, {"A": 0}])),
+        away_pence=draw(st.sampled_from([{}, {}, dict(zip(places, (0, 700), strict=False)), {"A": 0}])),
         told=told,
         lock=lock,
     )
