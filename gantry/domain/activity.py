@@ -3,6 +3,7 @@
 A diagnostic reference level is a trigger for review, never a prescription. Numbers come from reference data.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import floor
@@ -143,3 +144,8 @@ def why_review(administered_mbq: float, weight_kg: float, reference_level_mbq_pe
 def effective_dose_msv(administered_mbq: float, msv_per_mbq: float) -> float:
     """From the tracer alone; the CT's part is added beside it, never into it."""
     return administered_mbq * msv_per_mbq
+
+
+def coefficient_at_age(rows: Sequence[tuple[int, float]], age: int) -> float:
+    """mSv/MBq of the nearest listed age, ties to the younger, whose coefficient is the greater (ICRP's five ages)."""
+    return min(rows, key=lambda row: (abs(row[0] - age), row[0]))[1]

@@ -35,7 +35,9 @@ class Finding:
     entries: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.rule[0].upper()}{self.rule[1:]}: {self.said}"
+        # A unit keeps its small letter wherever it stands.
+        rule = self.rule if self.rule is Rule.KBQ_FOR_MBQ else self.rule.capitalize()
+        return f"{rule}: {self.said}"
 
 
 @dataclass(frozen=True, slots=True)

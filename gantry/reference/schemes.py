@@ -174,3 +174,12 @@ FDG_REFERENCE_LEVEL = Fact(3.5, "MBq/kg", "Proposed UK national level, Nucl Med 
 TOLERANCE_PERCENT = Fact(
     10.0, "% of prescribed", "Common local practice; configure by site", LIBRARY_FROM, recalled=True
 )
+
+FDG_MSV_PER_MBQ = Fact(
+    ((1, 0.095), (5, 0.056), (10, 0.037), (15, 0.024), (18, 0.019)),
+    "mSv/MBq by age",
+    "ICRP 128; the adult's value is confirmed by a scanner's dose report, the children's are recalled",
+    LIBRARY_FROM,
+    recalled=True,
+)
+CHILD_UNDER = Fact(16, "years", "A practitioner authorises each child individually", LIBRARY_FROM, recalled=True)

@@ -171,7 +171,7 @@ def test_a_residual_that_cannot_be_is_recorded_and_shown_as_a_breach():
     dose = given(draw(a_batch()))
     at = NOW + 20 * MINUTE
     services.assay_residual(dose, activity_mbq=6_000, at=at, instrument="Calibrator 1", now=at, by=BY)
-    assert "KBq typed for MBq" in Event.objects.get(kind="breach_recorded").data["reasons"][0]
+    assert "kBq typed for MBq" in Event.objects.get(kind="breach_recorded").data["reasons"][0]
     assert investigation(services.statement(fresh(dose.batch), at=at)) is not None
 
 

@@ -92,6 +92,9 @@ def test_the_hot_labs_pages(live_server: LiveServer, page: Page) -> None:
         ("tracer:receive", order.pk),
         ("tracer:batch", day.batch.pk),
         ("tracer:draw", day.batch.pk),
+        ("tracer:recall", day.batch.pk),
+        ("tracer:holdings",),
+        ("tracer:instruments",),
         ("tracer:dose", given.pk),
         ("tracer:dose", kept.pk),
     ):

@@ -97,6 +97,9 @@ def _day(text: str) -> Any:
 
 
 def _is_id(value: Any) -> bool:
+    """An identifier, or nothing but identifiers: a reader has no use for either."""
+    if isinstance(value, list):
+        return bool(value) and all(_is_id(each) for each in value)
     if not isinstance(value, str) or len(value) not in (32, 36):
         return False
     try:

@@ -1,6 +1,8 @@
 """Forms of the hot lab: a bench book that does the arithmetic and shows it."""
 
+import re
 from collections.abc import Iterable
+from datetime import datetime, time, tzinfo
 from typing import Any
 
 from django import forms
@@ -8,8 +10,11 @@ from django import forms
 from gantry.apps.radiopharmacy.services.batches import LOSSES, DeliveryFacts
 from gantry.apps.ui.fields import Input, MomentField, NumberField
 from gantry.apps.ui.forms import Form, Section
+from gantry.domain.decay import Assay
 from gantry.domain.events import Cause, CauseCode, Initiator
+from gantry.domain.instrument import DeviceKind, TestKind, linearity_percent, off_percent
 from gantry.reference.causes import said
+from gantry.reference.nuclides import F18
 
 WASTED = (
     "did_not_attend",
@@ -143,6 +148,7 @@ class DrawForm(Form):
     barcode = forms.CharField(
         label="Syringe barcode", required=False, max_length=40, widget=Input(width="20", autocomplete="off")
     )
+    override_reason = forms.CharField(label="Draw it all the same, because", required=False, max_length=400)
     already_happened = forms.BooleanField(label="It has been drawn all the same: record it", required=False)
     layout = (Section("Dose", "appointment", ("activity_mbq:4", "at:4", "volume_ml:4"), ("instrument:4", "barcode:4")),)
 
@@ -150,7 +156,7 @@ class DrawForm(Form):
         super().__init__(*args, **kwargs)
         self.fields["appointment"].choices = [("", "Nobody yet"), *people]
         if not refused:
-            del self.fields["already_happened"]
+            del self.fields["already_happened"], self.fields["override_reason"]
 
 
 class ResidualForm(Form):
@@ -179,3 +185,102 @@ class WasteForm(Form):
 class SpendForm(Form):
     activity_mbq = activity("Left in the vial, measured", required=False)
     at = MomentField(label="When", initial="now")
+    instrument = forms.CharField(
+        label="Instrument", required=False, max_length=60, widget=Input(width="20", autocomplete="off")
+    )
+
+
+BENCH_ACTS = (
+    ("count", "Measured again: it stays in the vial"),
+    ("sample", "Taken for quality control"),
+    ("spill", "Spilt"),
+    ("return", "Sent back to the supplier"),
+    ("transfer", "Sent to another site"),
+)
+
+
+class BenchForm(Form):
+    """What else happened to the vial."""
+
+    act = forms.ChoiceField(label="What happened?", choices=[("", "Choose"), *BENCH_ACTS])
+    activity_mbq = activity("Measured", min_value=0)
+    at = MomentField(label="When", initial="now")
+    instrument = instrument()
+    to = forms.ChoiceField(label="To which site", required=False)
+    note = forms.CharField(label="Where, or why", required=False, max_length=400)
+
+    def __init__(self, *args: Any, sites: Iterable[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["to"].choices = [("", "Stays here"), *sites]
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if given.get("act") == "transfer" and not given.get("to"):
+            self.add_error("to", "Choose the site that it was sent to")
+        return given
+
+
+class DisposalForm(Form):
+    """Off the premises; the items are ticked in the table beside it."""
+
+    route = forms.ChoiceField(
+        label="Route", choices=[("solid", "Ordinary waste, decayed"), ("contractor", "Contractor"), ("sewer", "Sewer")]
+    )
+    at = MomentField(label="When", initial="now")
+    override_reason = forms.CharField(label="All the same, because", required=False, max_length=400)
+
+
+class DeviceForm(Form):
+    kind = forms.ChoiceField(label="Kind", choices=[(k.value, k.value.capitalize()) for k in DeviceKind])
+    name = forms.CharField(label="Name on the bench", max_length=60, widget=Input(width="20"))
+    serial = forms.CharField(label="Serial number", required=False, max_length=60, widget=Input(width="20"))
+
+
+READING = re.compile(r"(?P<clock>\d{1,2}:\d{2})\s+(?P<mbq>\d+(\.\d+)?)")
+
+
+class DeviceTestForm(Form):
+    """A check or traceable source against what it should read; a linearity test by its readings, one a line."""
+
+    device = forms.ChoiceField(label="Device")
+    kind = forms.ChoiceField(label="Test", choices=[(k.value, k.value.capitalize()) for k in TestKind])
+    at = MomentField(label="When", initial="now")
+    measured = NumberField(label="Measured", width="5", required=False, max_digits=9, decimal_places=3, min_value=0)
+    expected = NumberField(
+        label="Expected, decayed to now", width="5", required=False, max_digits=9, decimal_places=3, min_value=0
+    )
+    readings = forms.CharField(
+        label="Linearity with F-18: time and MBq, one reading a line", required=False, max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )  # fmt: skip
+    note = forms.CharField(label="Note", required=False, max_length=400)
+
+    def __init__(self, *args: Any, devices: Iterable[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["device"].choices = list(devices)
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if given.get("kind") == TestKind.LINEARITY:
+            if len(given.get("readings", "").split("\n")) < 3:
+                self.add_error("readings", "Enter at least three readings, each like 08:00 905")
+            elif not all(READING.fullmatch(line.strip()) for line in given["readings"].strip().split("\n")):
+                self.add_error("readings", "Enter each reading like 08:00 905")
+        else:
+            for name in ("measured", "expected"):
+                if not given.get(name):
+                    self.add_error(name, "Enter what was measured and what was expected")
+        return given
+
+    def off(self, zone: tzinfo) -> tuple[float, list[dict[str, object]]]:
+        """Per cent from what it should be, and the readings that are kept with it."""
+        given = self.cleaned_data
+        if given["kind"] != TestKind.LINEARITY:
+            measured, expected = float(given["measured"]), float(given["expected"])
+            return off_percent(measured, expected), [{"measured": measured, "expected": expected}]
+        day, found = given["at"].astimezone(zone).date(), []
+        for line in given["readings"].strip().split("\n"):
+            match = READING.fullmatch(line.strip())
+            moment = datetime.combine(day, time.fromisoformat(match["clock"].zfill(5)), tzinfo=zone)
+            found.append(Assay(F18, float(match["mbq"]), moment))
+        return linearity_percent(found), [{"mbq": one.activity_mbq, "at": one.at.isoformat()} for one in found]

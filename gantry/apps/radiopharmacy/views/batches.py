@@ -1,5 +1,7 @@
 """Receiving, the two releases, and where every MBq of a batch went."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib import messages
@@ -13,16 +15,19 @@ from gantry.apps.audit.services import Stale
 from gantry.apps.audit.timeline import timeline
 from gantry.apps.booking.models import Appointment
 from gantry.apps.radiopharmacy import services
-from gantry.apps.radiopharmacy.forms import AcceptForm, LossForm, ReceiveForm, ReleaseForm, SpendForm
-from gantry.apps.radiopharmacy.models import Batch, TracerOrder
+from gantry.apps.radiopharmacy.forms import AcceptForm, BenchForm, LossForm, ReceiveForm, ReleaseForm, SpendForm
+from gantry.apps.radiopharmacy.models import Batch, LedgerEntry, TracerOrder
 from gantry.apps.radiopharmacy.services.batches import difference_of, loss_of
+from gantry.apps.radiopharmacy.services.ledger import as_entry
 from gantry.apps.radiopharmacy.services.stock import delivery_of
-from gantry.apps.radiopharmacy.views.sites import zone_of
+from gantry.apps.radiopharmacy.views.sites import sites_for, zone_of
 from gantry.apps.radiopharmacy.views.today import SEES, name_of
 from gantry.domain.access import Verb
+from gantry.domain.implausible import explanations, forgotten_residuals
+from gantry.domain.ledger import investigation
 from gantry.domain.lifecycle import IllegalMove, allowed
 from gantry.domain.supply import BATCH, BatchState
-from gantry.reference.hot_lab import DELIVERY_TOLERANCE_PERCENT, USABLE_FOR
+from gantry.reference.hot_lab import DELIVERY_TOLERANCE_PERCENT, RESIDUAL_WITHIN, USABLE_FOR
 
 
 @requires(Verb.RECEIVE_TRACER)
@@ -81,6 +86,7 @@ def batch(request: HttpRequest, key: UUID) -> HttpResponse:
         "accept": AcceptForm(sent("accept"), prefix="accept", within=within, **told),
         "lose": LossForm(sent("lose"), prefix="lose", **told),
         "spend": SpendForm(sent("spend"), prefix="spend", **told),
+        "bench": BenchForm(sent("bench"), prefix="bench", sites=others(request, row), **told),
     }
     form = forms.get(what)
     with timezone.override(zone):
@@ -89,6 +95,8 @@ def batch(request: HttpRequest, key: UUID) -> HttpResponse:
             if not form.errors:
                 return redirect("tracer:batch", row.pk)
         lost = loss_of(row)
+        entries = services.entries_of(row)
+        whole, vial = services.statement(row, at=request.now), services.vial_statement(row, at=request.now)
         displaced = Appointment.objects.for_user(request.acting.scope).filter(
             pk__in=lost.data.get("displaced", []) if lost else []
         )
@@ -102,7 +110,17 @@ def batch(request: HttpRequest, key: UUID) -> HttpResponse:
                 "difference": difference,
                 "tolerance": DELIVERY_TOLERANCE_PERCENT,
                 "left": services.left_in(row, request.now),
-                "balance": services.balance(row, at=request.now),
+                "statement": whole,
+                "asked": investigation(whole),
+                "lines": history_of(row, request.now),
+                "suspects": explanations(
+                    entries, whole.in_play, whole.difference_mbq, whole.uncertainty_mbq, request.now
+                )
+                if investigation(whole)
+                else [],
+                "in_vial": vial.left_mbq,
+                "forgotten": forgotten_residuals(entries, request.now, after=RESIDUAL_WITHIN.value),
+                "recipients": services.recipients(row) if lost else [],
                 "verbs": {event.value for event in allowed(BATCH, BatchState(row.state))},
                 "forms": forms,
                 "lost": lost,
@@ -116,11 +134,50 @@ def batch(request: HttpRequest, key: UUID) -> HttpResponse:
         )
 
 
+@requires(*SEES)
+def recall(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Everybody who had activity of a batch, after use as well as before."""
+    row = get_object_or_404(Batch.objects.for_user(request.acting.scope).select_related("site", "supplier"), pk=key)
+    had = services.recipients(row)
+    seen = Appointment.objects.for_user(request.acting.scope).filter(pk__in=[one.appointment for one in had])
+    by_key = {one.pk: one for one in seen.select_related("referral__patient", "site")}
+    people = [
+        {"appointment": by_key[one.appointment], "injected_at": one.injected_at, "net_mbq": one.net_mbq}
+        for one in had
+        if one.appointment in by_key
+    ]
+    with timezone.override(zone_of(row.site)):
+        return render(
+            request,
+            "tracer/recall.html",
+            {"batch": row, "tracer": name_of(row.tracer), "people": people, "hidden": len(had) - len(people)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    entry: LedgerEntry
+    now_mbq: float
+    corrected: bool
+
+
+def history_of(batch: Batch, now: datetime) -> list[HistoryLine]:
+    """Every entry in the order of its moment, those that another one corrects as well."""
+    rows = sorted(batch.entries.all(), key=lambda r: (r.at, r.pk))
+    replaced = {row.corrects for row in rows if row.corrects}
+    return [HistoryLine(row, as_entry(row).mbq(now), row.pk in replaced) for row in rows]
+
+
+def others(request: HttpRequest, batch: Batch) -> list[tuple[str, str]]:
+    return [(str(site.pk), site.name) for site in sites_for(request) if site.pk != batch.site_id]
+
+
 NEEDS = {
     "release": Verb.RECEIVE_TRACER,
     "accept": Verb.ACCEPT_BATCH,
     "lose": Verb.ACCEPT_BATCH,
     "spend": Verb.DRAW,
+    "bench": Verb.DRAW,
 }
 
 
@@ -148,10 +205,13 @@ def act(request: HttpRequest, row: Batch, what: str, form) -> None:
             verb = services.reject_batch if refusing else services.fail_batch
             event = verb(row, cause=form.given_cause(), now=now, by=by)
             messages.warning(request, f"Not to be used. Appointments without activity: {len(event.data['displaced'])}.")
+        elif what == "bench":
+            beside(request, row, given)
         else:
             left = given["activity_mbq"]
             services.spend_batch(
-                row, activity_mbq=None if left is None else float(left), at=given["at"], now=now, by=by
+                row, activity_mbq=None if left is None else float(left), at=given["at"], instrument=given["instrument"],
+                now=now, by=by,
             )  # fmt: skip
             messages.success(request, "Spent: what was left is in the waste.")
     except services.NotDone as refused:
@@ -159,3 +219,25 @@ def act(request: HttpRequest, row: Batch, what: str, form) -> None:
             form.add_error(None, reason)
     except (Stale, IllegalMove):
         form.add_error(None, "Somebody was there first: look at what happened below")
+
+
+def beside(request: HttpRequest, row: Batch, given) -> None:
+    """A spill, a sample, a count, something sent back or on. Raises NotDone."""
+    now, by = request.now, request.acting.actor
+    reading = services.Reading(float(given["activity_mbq"]), given["at"], given["instrument"])
+    match given["act"]:
+        case "count":
+            asked = services.count_vial(row, reading, now=now, by=by)
+            if asked is not None:
+                messages.warning(request, f"It does not agree with the ledger: {asked.data['said']}.")
+                return
+        case "sample":
+            services.sample(row, reading, note=given["note"], now=now, by=by)
+        case "spill":
+            services.spill(row, reading, where=given["note"], now=now, by=by)
+        case "return":
+            services.send_back(row, reading, reason=given["note"], now=now, by=by)
+        case _:
+            to = get_object_or_404(sites_for(request), pk=given["to"])
+            services.transfer(row, reading, to=to, now=now, by=by)
+    messages.success(request, "It is in the ledger.")

@@ -12,17 +12,20 @@ from gantry.apps.accounts.access import requires
 from gantry.apps.audit.services import Stale
 from gantry.apps.audit.timeline import timeline
 from gantry.apps.booking.models import Appointment
+from gantry.apps.estate.services import why_not_measured_with
 from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.barcodes import code_128
 from gantry.apps.radiopharmacy.forms import DrawForm, ResidualForm, WasteForm
 from gantry.apps.radiopharmacy.models import Batch, Dose
 from gantry.apps.radiopharmacy.services.doses import residual_of
+from gantry.apps.radiopharmacy.services.prescribing import advice_for
 from gantry.apps.radiopharmacy.services.stock import as_received, drawn_for
 from gantry.apps.radiopharmacy.views.sites import zone_of
 from gantry.apps.radiopharmacy.views.today import SEES, name_of
 from gantry.domain.access import Scope, Verb
 from gantry.domain.appointment import ACTIVE
 from gantry.domain.decay import Assay, why_not_plausible
+from gantry.domain.instrument import DeviceKind
 from gantry.domain.lifecycle import IllegalMove
 from gantry.domain.supply import DoseState, volume_ml
 from gantry.reference.protocols import product_of
@@ -42,7 +45,9 @@ def waiting_for(batch: Batch, now: datetime, scope: Scope) -> list[Appointment]:
         injection_at__range=(start, start + timedelta(days=1)),
         state__in=[state.value for state in ACTIVE],
     )
-    rows = rows.exclude(pk__in=served).select_related("referral__patient", "procedure", "authorisation")
+    rows = rows.exclude(pk__in=served).select_related(
+        "referral__patient", "procedure", "authorisation__practitioner", "authorisation__procedure__referral", "site"
+    )
     return [row for row in rows.order_by("injection_at") if product_of(row.procedure.tracer) == batch.tracer]
 
 
@@ -65,11 +70,12 @@ def draw(request: HttpRequest, key: UUID) -> HttpResponse:
             request.POST or None, initial=initial, people=choices, refused=refused, now=request.now, zone=zone
         )  # fmt: skip
         reasons: list[str] = []
+        may_override = False
         if request.method == "POST" and form.is_valid():
             try:
                 return drawn(request, row, form)
             except services.NotDone as why:
-                reasons = why.reasons
+                reasons, may_override = why.reasons, why.may_override
         if reasons and not refused:
             form = DrawForm(request.POST, people=choices, refused=True, now=request.now, zone=zone)
         return render(
@@ -82,14 +88,26 @@ def draw(request: HttpRequest, key: UUID) -> HttpResponse:
                 "plan": plan,
                 "form": form,
                 "reasons": reasons,
+                "may_override": may_override,
+                "chosen": next((p for p in plan if str(p["appointment"].pk) == asked_for(request, form)), None),
+                "untested": why_not_measured_with(
+                    row.site, str(form["instrument"].value() or ""), kind=DeviceKind.CALIBRATOR, at=request.now
+                )
+                if form["instrument"].value()
+                else [],
             },
             status=422 if form.errors or reasons else 200,
         )
 
 
+def asked_for(request: HttpRequest, form: DrawForm) -> str:
+    return str(form["appointment"].value() or request.GET.get("for", ""))
+
+
 def plan_for(batch: Batch, appointment: Appointment, now: datetime) -> dict[str, object]:
     """What to draw now so that the prescribed activity is there at the planned injection."""
-    prescribed = appointment.authorisation.activity_mbq
+    advice = advice_for(appointment, now=now)
+    prescribed = advice.prescribed_mbq
     at = max(now, appointment.injection_at)
     want = Assay(services.nuclide_of(batch.tracer), prescribed, at).activity_at(now) if prescribed else None
     volume = volume_ml(want, as_received(batch), batch.volume_ml, now) if want and batch.volume_ml else None
@@ -98,16 +116,26 @@ def plan_for(batch: Batch, appointment: Appointment, now: datetime) -> dict[str,
         "appointment": appointment,
         "patient": appointment.referral.patient,
         "prescribed": prescribed,
+        "advice": advice,
         "now_mbq": want,
         "volume_ml": volume,
         "words": f"{clock:%H:%M} {name}" + (f", {want:.0f} MBq now" if want else ""),
     }
 
 
+def wanted_now(batch: Batch, appointment: Appointment, at: datetime) -> float:
+    """What the prescription comes to at the moment of drawing."""
+    prescribed = advice_for(appointment, now=at).prescribed_mbq
+    return Assay(services.nuclide_of(batch.tracer), prescribed, max(at, appointment.injection_at)).activity_at(at)
+
+
 def drawn(request: HttpRequest, batch: Batch, form: DrawForm) -> HttpResponse:
     """Raises NotDone."""
     given, now, by = form.cleaned_data, request.now, request.acting.actor
     happened, volume = bool(given.get("already_happened")), given["volume_ml"]
+    person = None
+    if given["appointment"]:
+        person = get_object_or_404(Appointment.objects.for_user(request.acting.scope), pk=given["appointment"])
     dose = services.draw(
         batch,
         activity_mbq=float(given["activity_mbq"]),
@@ -117,11 +145,13 @@ def drawn(request: HttpRequest, batch: Batch, form: DrawForm) -> HttpResponse:
         barcode=given["barcode"],
         now=now,
         by=by,
+        wanted_mbq=wanted_now(batch, person, given["at"]) if person else None,
+        plausible=True,
+        override_reason=given.get("override_reason", ""),
         already_happened=happened,
     )
     request.session["instrument"] = given["instrument"]
-    if given["appointment"]:
-        person = get_object_or_404(Appointment.objects.for_user(request.acting.scope), pk=given["appointment"])
+    if person is not None:
         services.assign(dose, person, now=now, by=by, already_happened=happened)
     messages.success(request, f"Dose {dose.container.barcode} is drawn. Print its label.")
     return redirect("tracer:dose", dose.pk)

@@ -1,0 +1,105 @@
+"""What to administer to somebody: the prescription, the scheme or card behind it, the review level and the dose."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from gantry.apps.booking.models import Appointment
+from gantry.apps.booking.services.need import prescribed_mbq
+from gantry.domain.activity import (
+    NotOnCard,
+    Prescription,
+    coefficient_at_age,
+    effective_dose_msv,
+    from_card,
+    prescribe,
+    why_review,
+)
+from gantry.domain.scan import age_in_years
+from gantry.reference.dated import Fact
+from gantry.reference.schemes import (
+    CARDS,
+    CHILD_UNDER,
+    FDG_MSV_PER_MBQ,
+    FDG_REFERENCE_LEVEL,
+    SCHEMES,
+    TOLERANCE_PERCENT,
+)
+from gantry.reference.tracers import Tracer, tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Everything that a person who draws has to know of one prescription. The level is for review, never a dose."""
+
+    prescribed_mbq: float
+    by: str
+    """Who authorised it."""
+    source: str
+    """The scheme or card, and what it gives for this weight."""
+    computed_mbq: float | None
+    weight_kg: float | None
+    age: int | None
+    child: bool
+    review: str | None
+    msv: float
+    tolerance_percent: float
+    marks: tuple[str, ...]
+    asks: tuple[str, ...]
+    """What a practitioner has to say before this is drawn."""
+
+
+def advice_for(appointment: Appointment, *, now: datetime) -> Advice:
+    authorisation, referral = appointment.authorisation, appointment.referral
+    product, patient = tracer(authorisation.tracer), referral.patient
+    on = now.astimezone(ZoneInfo(appointment.site.zone)).date()
+    age = age_in_years(patient.date_of_birth, on) if patient.date_of_birth else None
+    child = age is not None and age < CHILD_UNDER.value
+    amount, weight = prescribed_mbq(authorisation), referral.weight_kg
+    fact, computed = proposal(product, weight, child=child)
+    asks = []
+    if child and not authorisation.activity_mbq:
+        asks.append("A child's activity is prescribed individually: the practitioner has to give it")
+    if weight is None:
+        asks.append("Nobody has said what this person weighs")
+    if isinstance(computed, NotOnCard):
+        asks.append(computed.reason)
+    level = FDG_REFERENCE_LEVEL if product.is_fdg and not child else None
+    dose = dose_coefficient(product, age)
+    return Advice(
+        prescribed_mbq=amount,
+        by=authorisation.practitioner.name,
+        source=fact.value.title
+        + (f": {computed.note}" if isinstance(computed, Prescription) and computed.note else ""),
+        computed_mbq=computed.prescribed_mbq if isinstance(computed, Prescription) else None,
+        weight_kg=weight,
+        age=age,
+        child=child,
+        review=why_review(amount, weight, level.value) if level and weight else None,
+        msv=effective_dose_msv(amount, dose.value),
+        tolerance_percent=TOLERANCE_PERCENT.value,
+        marks=tuple(sorted({one.mark for one in (fact, dose, TOLERANCE_PERCENT) if one.mark})),
+        asks=tuple(asks),
+    )
+
+
+def proposal(
+    product: Tracer, weight_kg: float | None, *, child: bool
+) -> tuple[Fact, Prescription | NotOnCard | None]:  # fmt: skip
+    """The card for a child where the tracer has one, else the tracer's own scheme; nothing is computed without a weight."""
+    if child and product.paediatric_card:
+        card = CARDS[product.paediatric_card]
+        return card, from_card(card.value, weight_kg) if weight_kg else None
+    scheme = SCHEMES[product.scheme]
+    if scheme.value.needs_minutes or not weight_kg:
+        return scheme, None
+    return scheme, prescribe(scheme.value, weight_kg)
+
+
+def dose_coefficient(product: Tracer, age: int | None) -> Fact[float]:
+    """By age where the tracer has a table for it; else the adult's."""
+    if product.is_fdg and age is not None and age < FDG_MSV_PER_MBQ.value[-1][0]:
+        table = FDG_MSV_PER_MBQ
+        return Fact(coefficient_at_age(table.value, age), "mSv/MBq", table.source, table.valid_from, table.recalled)
+    known = FDG_MSV_PER_MBQ
+    return Fact(product.msv_per_mbq, "mSv/MBq", "ICRP 128 or the product's characteristics", known.valid_from)

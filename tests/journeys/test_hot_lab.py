@@ -1,0 +1,99 @@
+"""The bench book in a browser: a doubt is stopped and overridden by name, a difference is asked about, waste leaves once."""
+
+from datetime import date, timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from gantry.apps.audit.models import Event
+from gantry.apps.radiopharmacy import services as radiopharmacy
+from gantry.apps.radiopharmacy.models import Batch, Disposal, Dose, Permit
+from gantry.domain.access import Role
+from gantry.domain.events import Cause, CauseCode, Initiator
+from tests.apps.factories import NOW, make_person
+from tests.apps.scan_day import make_booked, make_day
+from tests.journeys.axe import assert_accessible, assert_fits
+from tests.journeys.test_scan_day import look, sign_in
+
+pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
+
+
+def clock(monkeypatch, at) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: at)
+
+
+def test_a_doubt_is_stopped_by_name_and_every_becquerel_is_asked_for(
+    live_server: LiveServer, page: Page, monkeypatch
+) -> None:
+    clock(monkeypatch, NOW + timedelta(minutes=20))
+    day = make_day()
+    visit = make_booked(day)
+    batch = Batch.objects.get(pk=day.batch.pk)
+    sign_in(page, live_server, make_person(Role.RADIOPHARMACIST, day.made.provider))
+    # given a calibrator that the site has registered and nobody has tested today
+    page.goto(live_server.url + reverse("tracer:instruments"))
+    page.get_by_label("Name on the bench").fill("Calibrator 1")
+    page.get_by_role("button", name="Register").click()
+    expect(page.get_by_text("has no constancy test recorded today")).to_be_visible()
+    assert_accessible(page)
+    # when a syringe is drawn whose volume cannot hold what was typed, then both are said
+    page.goto(live_server.url + reverse("tracer:draw", args=[batch.pk]) + f"?for={visit.appointment_id}")
+    expect(page.get_by_text("Effective dose of the tracer")).to_be_visible()
+    page.get_by_label("Measured in the syringe").fill("250")
+    page.get_by_label("Volume").fill("2.5")
+    page.get_by_label("Instrument").fill("Calibrator 1")
+    page.get_by_role("button", name="Record the dose").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Impossible concentration")
+    expect(page.get_by_role("alert").first).to_contain_text("no constancy test")
+    assert_accessible(page)
+    assert_fits(page)
+    assert not Dose.objects.exists()
+    # and a reason by name lets it be drawn, as a breach
+    page.get_by_label("Draw it all the same, because").fill("Old syringes; second calibrator agrees")
+    page.get_by_role("button", name="Record the dose").click()
+    dose = Dose.objects.get()
+    assert "Old syringes" in Event.objects.get(kind="breach_recorded").data["override"]
+    # when the daily test passes, then nothing is asked
+    page.goto(live_server.url + reverse("tracer:instruments"))
+    page.get_by_label("Measured").first.fill("101")
+    page.get_by_label("Expected, decayed to now").fill("100")
+    page.get_by_role("button", name="Record the test").click()
+    expect(page.get_by_text("may be used")).to_be_visible()
+    # when the vial is measured and does not agree, then the entries to look at are marked
+    page.goto(live_server.url + reverse("tracer:batch", args=[batch.pk]))
+    page.get_by_label("What happened?").select_option("count")
+    bench = page.locator("form", has=page.locator("[value=bench]"))
+    bench.get_by_label("Measured", exact=True).fill("6000")
+    bench.get_by_label("Instrument").fill("Calibrator 1")
+    page.get_by_role("button", name="Put it in the ledger").click()
+    expect(page.get_by_text("Does not add up:")).to_be_visible()
+    page.get_by_text("Ledger,").click()
+    expect(page.get_by_text("look", exact=True).first).to_be_visible()
+    look(page, live_server, "tracer:batch", batch.pk)
+    # when the dose is wasted, then it waits in the store and leaves once
+    radiopharmacy.waste(
+        dose, cause=Cause(CauseCode.DID_NOT_ATTEND, Initiator.PATIENT), at=NOW, now=NOW, by=day.by
+    )  # fmt: skip
+    Permit.objects.create(
+        site=day.made.site, number="EPR-1", nuclide="F-18", holding_mbq=30_000, sewer_mbq_a_month=500,
+        valid_from=date(2026, 1, 1), valid_to=date(2027, 1, 1),
+    )  # fmt: skip
+    look(page, live_server, "tracer:holdings")
+    page.get_by_label("Waste ").check()
+    page.get_by_role("button", name="What is ticked has gone").click()
+    expect(page.locator(".nhsuk-error-summary")).to_contain_text("It decays until")
+    clock(monkeypatch, NOW + timedelta(hours=19))
+    sign_in(page, live_server, make_person(Role.RADIOPHARMACIST, day.made.provider))
+    page.goto(live_server.url + reverse("tracer:holdings"))
+    page.get_by_label("Waste ").check()
+    page.get_by_role("button", name="What is ticked has gone").click()
+    expect(page.get_by_text("The store is empty")).to_be_visible()
+    assert Disposal.objects.get().nuclide == "F-18"
+    # when the batch is recalled, then everybody who had it is listed
+    radiopharmacy.recall_batch(
+        batch, cause=Cause(CauseCode.BATCH_FAILED_QC, Initiator.SUPPLIER), now=NOW, by=day.by
+    )  # fmt: skip
+    look(page, live_server, "tracer:recall", batch.pk)
