@@ -1,6 +1,6 @@
 """Every check of the README in its order, and which of them something of ours answers to."""
 
-from gantry.gateways.conformance import dicom, fhir, hl7
+from gantry.gateways.conformance import dicom, dose, fhir, hl7
 from gantry.gateways.conformance.judging import Check
 
 LATER = "belongs to a later issue"
@@ -20,10 +20,10 @@ CHECKS: tuple[Check, ...] = (
     Check("H2", "the general order waits for its referrer", ("hl7v2/**/ORM_O01-GeneralOrder.hl7",), hl7.h2),
     Check("H3", "a merge leaves one patient", ("hl7v2/**/ADT_A40*",), later=LATER),
     Check("H4", "messages cut anywhere", ("hl7v2/**/*",), hl7.h4),
-    Check("D1", "a radiopharmaceutical dose report", ("dicom/**/NM-RRDSR*",), later=LATER),
-    Check("D2", "uptake time and SUV factor", ("dicom/**/NM-PetIm*",), later=LATER),
-    Check("D3", "two injection times are shown, not averaged", ("dicom/**/NM-RRDSR*",), later=LATER),
-    Check("D4", "CT dose is not summed twice", ("dicom/**/CT-RDSR*",), later=LATER),
+    Check("D1", "a radiopharmaceutical dose report", ("dicom/**/NM-RRDSR*",), dose.d1),
+    Check("D2", "uptake time and SUV factor", ("dicom/**/NM-PetIm*",), dose.d2),
+    Check("D3", "two injection times are shown, not averaged", ("dicom/**/NM-RRDSR*",), dose.d3),
+    Check("D4", "CT dose is not summed twice", ("dicom/**/CT-RDSR*",), dose.d4),
     Check("D5", "a worklist loaded and asked", ("dicom/**/Database/*.dump", "dicom/**/Queries/*.dump"), dicom.d5),
     Check("D6", "malformed objects sent by C-STORE", ("dicom/malformed-*/*",), dicom.d6),
     Check("G1", "where to put sites in the South West", ("geography/**/*",), later=LATER),
