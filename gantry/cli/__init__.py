@@ -125,7 +125,10 @@ def bench(names: Annotated[list[str] | None, typer.Argument(help="Which benchmar
     from gantry.cli.places import ROOT
     from gantry.cli.throwaway import throwaway_database
 
-    known = sorted(path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py"))
+    # The modules that run by themselves; the others beside them are their peers and their instances.
+    known = sorted(
+        path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py") if 'if __name__ == "__main__"' in path.read_text()
+    )
     if unknown := [name for name in names or [] if name not in known]:
         raise typer.Exit(_complain(f"No benchmark called {', '.join(unknown)}. There are: {', '.join(known)}"))
     failed = []
