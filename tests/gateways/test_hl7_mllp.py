@@ -334,3 +334,23 @@ def wait_until(holds: Callable[[], bool], seconds: float = 5) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_half_a_block_may_not_hold_a_place_for_ever(store):
+    """Byte after byte does not put the end off; silence between blocks is no offence."""
+    with listening(store, Limits(block_s=0.3)) as listener, Peer(listener.port) as slow, Peer(listener.port) as silent:
+        slow.say(b"\x0b")
+        began = time.monotonic()
+        with pytest.raises((ConnectionError, AssertionError)):
+            while time.monotonic() - began < 10:
+                slow.say(b"M")
+                if not slow.silence(0.05):
+                    break
+                slow.socket.settimeout(0.01)
+                try:
+                    assert slow.socket.recv(1), "the listener closed the connection"
+                except TimeoutError:
+                    continue
+        assert 0.3 <= time.monotonic() - began < 5
+        silent.say(frame(order()))
+        assert silent.hear().code in ("AA", "AE")

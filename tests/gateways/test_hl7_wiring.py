@@ -197,3 +197,23 @@ def test_cut_at_every_segment_no_row_is_left_by_half(made):
         assert referral.state in (ReferralState.AWAITING_REFERRER, ReferralState.TO_VET)
         assert referral.findings.exists() or referral.state == ReferralState.TO_VET
         assert Event.objects.filter(subjects__contains=[referral.pk], kind=EventKind.REFERRAL_RECEIVED).count() == 1
+
+
+@pytest.mark.parametrize(("segment", "field"), [("MSH", 3), ("ORC", 2)])
+def test_what_the_database_cannot_hold_is_the_sender_s_to_mend(made, segment, field):
+    """ "Send it again later" would have them send it for ever."""
+    lines = an_order(made).decode().split("\r")
+    at = next(n for n, line in enumerate(lines) if line.startswith(segment))
+    cells = lines[at].split("|")
+    cells[field - (segment == "MSH")] += "\x00"
+    lines[at] = "|".join(cells)
+    reply = read_acknowledgement(wiring.receive("\r".join(lines).encode(), "peer", now=NOW))
+    assert reply.code == "AE"
+    assert InboxMessage.objects.get().outcome == "answered"
+    assert not Referral.objects.exists()
+
+
+def test_a_nul_is_found_where_it_is(made):
+    assert wiring.nul_in(b"MSH|^~\\&|A\0|B\rPID|1") == "MSH^1^3"
+    assert wiring.nul_in(b"MSH|^~\\&|A\rOBX|1\rOBX|2|N\0") == "OBX^2^2"
+    assert wiring.nul_in(b"MSH|^~\\&|A") == ""

@@ -35,6 +35,8 @@ class Limits:
 
     block_bytes: int = DEFAULT_LIMIT
     idle_s: float | None = None
+    block_s: float = 300.0
+    """A block that has begun must end by then: half a message may not hold a place for ever."""
     connections: int = 200
     threads: int = 4
     grace_s: float = 10.0
@@ -166,15 +168,24 @@ class Listener:
         peer: str,
         task: asyncio.Task[None],
     ) -> None:
-        assert self._stopping is not None
+        assert self._stopping is not None and self._loop is not None
+        ends_by: float | None = None
         while not self._stopping.is_set():
-            data = await asyncio.wait_for(reader.read(CHUNK), self.limits.idle_s)
+            left = [self.limits.idle_s] if self.limits.idle_s is not None else []
+            if ends_by is not None:
+                left.append(max(0.0, ends_by - self._loop.time()))
+            data = await asyncio.wait_for(reader.read(CHUNK), min(left, default=None))
             if not data:
                 return
             self._busy.add(task)
-            for block in deframer.feed(data):
+            blocks = deframer.feed(data)
+            for block in blocks:
                 await self._answer(block, writer, peer)
             self._busy.discard(task)
+            if not deframer.waiting:
+                ends_by = None
+            elif blocks or ends_by is None:
+                ends_by = self._loop.time() + self.limits.block_s
 
     async def _answer(self, block: Block, writer: asyncio.StreamWriter, peer: str) -> None:
         assert self._loop is not None

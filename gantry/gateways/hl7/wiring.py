@@ -12,7 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import close_old_connections, transaction
+from django.db import DataError, close_old_connections, transaction
 from django.utils import timezone
 
 from gantry.apps.audit.ids import new_id
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 LONDON = ZoneInfo("Europe/London")
 DOOR = "hl7"
+UNREGISTERED = "This sender is not registered here: ask the service to add it"
 LOOK_AGAIN = "The sender put the order on hold"
 
 
@@ -114,11 +115,15 @@ def keep_orders(
     orders: tuple[Order, ...], *, inbox: InboxMessage, default_sender: str, now: datetime, taken: list[UUID]
 ) -> Kept | Refused:
     """Every order of the message in one transaction, or none of them."""
-    sender = sender_for(orders[0], default_sender)
-    if sender is None:
-        refusal = Refusal("MSH^1^4", Fault.UNKNOWN_KEY, "This sender is not registered here: ask the service to add it")
-        note_refusal(inbox, (refusal,), now=now)
-        return Refused((refusal,))
+    try:
+        with transaction.atomic():
+            sender = sender_for(orders[0], default_sender)
+            if sender is None:
+                raise NotTaken([Refusal("MSH^1^4", Fault.UNKNOWN_KEY, UNREGISTERED)])
+    except (NotTaken, DataError) as stop:
+        refusals = stop.refusals if isinstance(stop, NotTaken) else (not_storable(inbox),)
+        note_refusal(inbox, refusals, now=now)
+        return Refused(refusals)
     findings: list[Refusal] = []
     try:
         with transaction.atomic():
@@ -135,7 +140,31 @@ def keep_orders(
         taken.clear()
         note_refusal(inbox, stop.refusals, now=now, by=sender.actor)
         return Refused(stop.refusals)
+    except DataError:
+        taken.clear()
+        refusal = not_storable(inbox)
+        note_refusal(inbox, (refusal,), now=now, by=sender.actor)
+        return Refused((refusal,))
     return Kept(tuple(findings))
+
+
+def not_storable(inbox: InboxMessage) -> Refusal:
+    """The database says that it cannot hold a value, and will say so again: the sender must change it, not wait."""
+    place = nul_in(bytes(inbox.body))
+    said = "A NUL character cannot be kept: take it out and send again" if place else "A value is too long to be kept"
+    return Refusal(place or "MSH^1", Fault.DATA_TYPE, said)
+
+
+def nul_in(data: bytes) -> str:
+    """Where a message holds its first NUL, or nothing."""
+    seen: dict[str, int] = {}
+    for line in data.replace(b"\n", b"\r").split(b"\r"):
+        name = line[:3].decode("ascii", "replace")
+        seen[name] = seen.get(name, 0) + 1
+        before, found, _ = line.partition(b"\0")
+        if found:
+            return f"{name}^{seen[name]}^{before.count(b'|') + (name == 'MSH')}"
+    return ""
 
 
 def sender_for(order: Order, default_sender: str) -> Sender | None:
