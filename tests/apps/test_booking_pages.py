@@ -158,3 +158,21 @@ def test_a_radiographer_may_look_and_not_book(client, network, now):
     page = client.get(reverse("booking:appointment", args=[appointment.pk]))
     assert page.status_code == 200 and b"Cancel the appointment" not in page.content
     assert client.post(reverse("booking:cancel", args=[appointment.pk])).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"site": "00000000-0000-0000-0000-000000000000"},
+        {"scanner": "00000000-0000-0000-0000-000000000000"},
+        {"arrival_at": "0001-01-01T00:00+05:00"},
+        {"arrival_at": "9999-12-31T23:59-05:00"},
+        {"arrival_at": "\x00"},
+    ],
+)
+def test_a_forged_choice_is_refused_in_words(client, network, coordinator, now, forged):
+    procedure = make_accepted(network, now=now).procedures.get()
+    choice = posted(booking.offers_for(procedure, now=now)[0].choice) | forged
+    answer = client.post(reverse("booking:hold", args=[procedure.pk]), choice)
+    assert answer.status_code in (409, 422) and not Appointment.objects.exists()
+    assert "choose again" in answer.content.decode()

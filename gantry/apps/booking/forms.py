@@ -14,6 +14,8 @@ from gantry.domain.events import Cause, CauseClass, CauseCode, Initiator
 from gantry.reference.causes import causes_on
 from gantry.solvers.offers import Half, Wish
 
+YEARS = range(2000, 2201)
+"""Outside these nobody offers a time, and sums with it leave the calendar."""
 CLASS_WORDS = {
     CauseClass.PATIENT: "The patient's decision",
     CauseClass.CLINICAL: "Clinical",
@@ -46,6 +48,8 @@ class ChoiceForm(forms.Form):
             raise forms.ValidationError("That is not a time") from None
         if at.tzinfo is None:
             raise forms.ValidationError("That time has no zone")
+        if at.year not in YEARS:
+            raise forms.ValidationError("That time is not one that can be booked")
         return at
 
     def choice(self) -> Choice:

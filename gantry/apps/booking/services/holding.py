@@ -102,7 +102,7 @@ def _hold(
 ) -> Appointment:
     held = Appointment.objects.filter(procedure=procedure, state=AppointmentState.HELD.value).select_related("site")
     days = [site_day(row.site, row.scan_at) for row in held]
-    site = Site.objects.get(pk=choice.site)
+    site = site_chosen(choice)
     claiming.lock(site_day(site, choice.arrival_at), *days)
     if standing := Appointment.objects.filter(procedure=procedure, state__in=STANDING).first():
         local = standing.scan_at.astimezone(ZoneInfo(standing.site.zone))
@@ -129,9 +129,19 @@ def _hold(
     return appointment
 
 
+def site_chosen(choice: Choice) -> Site:
+    """Raises Refused."""
+    site = Site.objects.filter(pk=choice.site).first()
+    if site is None:
+        raise Refused(["There is no such site: choose again"])
+    return site
+
+
 def want(procedure: RequestedProcedure, choice: Choice, site: Site, *, now: datetime) -> Wanted:
     """The choice with its facts. Raises Refused with everything that stands against it."""
-    scanner = Scanner.objects.get(pk=choice.scanner)
+    scanner = Scanner.objects.filter(pk=choice.scanner).first()
+    if scanner is None:
+        raise Refused(["There is no such scanner: choose again"])
     authorisation = authorisation_for(procedure)
     plan = planned(shape_for(procedure), choice.arrival_at)
     reasons = why_not(procedure, authorisation, site=site, scanner=scanner, plan=plan, now=now)
