@@ -1,21 +1,29 @@
 """Dose reports written and read back, CT dose counted once, headers judged: with made objects, and with real ones."""
 
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
+from io import BytesIO, StringIO
 from math import isclose
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.core.management import call_command
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
+from gantry.apps.audit.ids import new_id
+from gantry.apps.radiopharmacy import services as radiopharmacy
+from gantry.apps.scanning.models import Injection
 from gantry.domain.uptake import PetFacts, Stated, disagreements, uptake, why_no_suv
 from gantry.gateways.conformance import dose
 from gantry.gateways.dicom import content, ct_dose, dose_report
 from gantry.gateways.dicom.worklist import Code
+from tests.apps.factories import NOW
+from tests.apps.scan_day import make_booked, make_day
 
 LONDON = ZoneInfo("Europe/London")
 AT = datetime(2026, 7, 6, 9, 12, 30, tzinfo=LONDON)
@@ -180,3 +188,37 @@ def test_a_wrong_value_would_be_seen(real_data, tmp_path):
         '{"NM-PetIm-GE.dcm": {"derived": {"uptake_s_injection_to_series": 1, "SUVbw_factor_g_per_Bq_if_BQML": 1}}}'
     )
     assert any("not 1" in fault for fault in dose.d2(tmp_path).faults)
+
+
+@pytest.mark.skipif(not Path("/usr/bin/dsrdump").exists(), reason="DCMTK's dsrdump is not installed")
+def test_another_reader_takes_what_we_write(tmp_path):
+    """DCMTK checks the relationships of the tree against the standard's own table for this class."""
+    path = tmp_path / "report.dcm"
+    dose_report.write(REPORT).save_as(path, enforce_file_format=True)
+    told = subprocess.run(["/usr/bin/dsrdump", str(path)], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert "Radiopharmaceutical Radiation Dose SR Document" in told.stdout and '"247.25" (MBq' in told.stdout
+
+
+@pytest.mark.django_db
+def test_an_injection_of_ours_is_a_report_with_both_assays(tmp_path):
+    day = make_day()
+    visit = make_booked(day)
+    given = day.dose()
+    radiopharmacy.assign(given, visit.appointment, now=NOW, by=day.by)
+    radiopharmacy.administer(given, injected_at=NOW, now=NOW, by=day.by)
+    injection = Injection.objects.create(
+        visit=visit, step_key="inject", dose=given, injected_at=NOW, by_name="Roe", match="scan", event=new_id()
+    )
+    later = NOW + timedelta(minutes=10)
+    radiopharmacy.assay_residual(given, activity_mbq=5, at=later, instrument="Calibrator 1", now=later, by=day.by)
+    out = tmp_path / "one.dcm"
+    call_command("write_dose_report", str(injection.pk), "--out", str(out), stdout=StringIO())
+    report = dose_report.read(dcmread(out), LONDON)
+    given.refresh_from_db()
+    assert report.administration.started_at == NOW and report.administration.nuclide == "F-18"
+    assert isclose(report.administration.activity_mbq, given.net_mbq, abs_tol=1e-3)
+    assert report.administration.after_mbq == 5 and report.study_uid == visit.appointment.procedure.study_uid
+    assert isclose(report.administration.effective_dose_msv, given.net_mbq * 0.019, abs_tol=1e-2)
+    (seen,) = dose_report.injections(dcmread(out), LONDON)
+    assert seen.source == "rrdsr" and seen.started_at == NOW

@@ -15,9 +15,10 @@ from gantry.gateways.dicom.worklist import Code, codes_from
 
 HEADER = (
     "RadiopharmaceuticalInformationSequence", "SeriesDate", "SeriesTime", "TimezoneOffsetFromUTC", "PatientWeight",
-    "PatientSize", "DecayCorrection", "CorrectedImage", "Units",
+    "PatientSize", "DecayCorrection", "CorrectedImage", "Units", "ContentSequence", "ConceptNameCodeSequence",
+    "ContentDate", "ContentTime",
 )  # fmt: skip
-"""Attributes `read_injection` looks at."""
+"""Attributes `read_injection` looks at, and those of a dose report, which has no image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,8 @@ class PetInjection:
     administration_event_uid: str = ""
     weight_kg: float | None = None
     height_m: float | None = None
+    source: str = "pet_header"
+    """Or rrdsr: a dose report says it."""
 
 
 def read_injections(ds: Dataset, zone: ZoneInfo) -> tuple[PetInjection, ...]:

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from gantry.domain.uptake import Stated
 from gantry.gateways.dicom import content
 from gantry.gateways.dicom.content import dcm, item, ln, number, sct, text
-from gantry.gateways.dicom.dose import date_time, word
+from gantry.gateways.dicom.dose import PetInjection, date_time, read_injections, word
 from gantry.gateways.dicom.worklist import Code
 from gantry.reference.nuclides import RADIONUCLIDE_OLD_SRT, RADIONUCLIDE_SCT
 
@@ -162,6 +162,35 @@ def read(ds: Dataset, zone: ZoneInfo) -> DoseReport:
     )
 
 
+def injections(ds: Dataset, zone: ZoneInfo) -> tuple[PetInjection, ...]:
+    """What any object states of an administration: a dose report by its tree, an image by its header.
+
+    A tree that cannot be read is no reason to refuse the object: it is kept, and states nothing.
+    """
+    try:
+        report = read(ds, zone)
+    except (ValueError, TypeError, AttributeError):
+        return read_injections(ds, zone)
+    given = report.administration
+    return (
+        PetInjection(
+            radiopharmaceutical=given.agent.meaning if given.agent else "",
+            radionuclide=given.radionuclide,
+            radiopharmaceutical_code=given.agent,
+            started_at=given.started_at,
+            stopped_at=given.stopped_at,
+            total_dose_bq=given.activity_mbq * 1e6 if given.activity_mbq else None,
+            half_life_s=given.half_life_s,
+            volume_ml=given.volume_ml,
+            route=given.route.meaning if given.route else "",
+            administration_event_uid=given.event_uid,
+            weight_kg=report.weight_kg,
+            height_m=report.height_m,
+            source="rrdsr",
+        ),
+    )
+
+
 def organ_doses(given: Dataset) -> list[tuple[str, float]]:
     found = []
     for each in content.items(given, ORGAN_DOSES):
@@ -180,8 +209,13 @@ def write(report: DoseReport) -> Dataset:
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.SOPClassUID, ds.SOPInstanceUID = SOP_CLASS, report.report_uid
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = report.study_uid, report.series_uid or f"{report.report_uid}.1"
-    ds.Modality, ds.Manufacturer = "SR", report.manufacturer
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = (
+        report.study_uid,
+        report.series_uid or generate_uid(entropy_srcs=[report.report_uid]),
+    )
+    ds.Modality, ds.Manufacturer = "SR", report.manufacturer or "Gantry"
+    # Type 1 in the enhanced equipment module: who wrote it is a system, not a scanner.
+    ds.ManufacturerModelName, ds.DeviceSerialNumber, ds.SoftwareVersions = "Gantry", "1", "1"
     ds.AccessionNumber = report.accession_number
     ds.PatientID, ds.PatientName = report.patient_id, report.patient_name
     ds.PatientBirthDate, ds.PatientSex = report.birth_date, report.sex
@@ -245,7 +279,7 @@ def administered(given: Administration) -> list[Dataset]:
         rows.append(content.num(EFFECTIVE_DOSE, given.effective_dose_msv, "mSv", *source))
     if given.administered_by:
         role = content.code(ROLE, ADMINISTERING, relation="HAS PROPERTIES")
-        rows.append(content.person(PERSON, given.administered_by, role, relation="HAS OBS CONTEXT"))
+        rows.append(content.person(PERSON, given.administered_by, role))
     return rows
 
 

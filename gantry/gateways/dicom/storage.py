@@ -20,7 +20,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from gantry.domain.identifiers import valid_nhs_number
-from gantry.gateways.dicom import dose
+from gantry.gateways.dicom import dose, dose_report
 from gantry.gateways.dicom.elements import header
 from gantry.gateways.dicom.status import Refusal, Status
 
@@ -229,7 +229,7 @@ def described(ds: Dataset, sent: Sent, digest: str, zone: ZoneInfo) -> StoredIns
         instance_number=shown(ds, "InstanceNumber"),
         station_name=shown(ds, "StationName"),
         manufacturer=shown(ds, "Manufacturer"),
-        injections=dose.read_injections(ds, zone),
+        injections=dose_report.injections(ds, zone),
     )
 
 

@@ -94,6 +94,7 @@ def received(stored: StoredInstance) -> images.ReceivedInstance:
                 total_dose_mbq=each.total_dose_bq / 1e6 if each.total_dose_bq else None,
                 half_life_s=each.half_life_s,
                 weight_kg=each.weight_kg,
+                source=each.source,
             )
             for each in stored.injections
         ),

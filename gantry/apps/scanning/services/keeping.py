@@ -19,13 +19,14 @@ from gantry.domain.identifiers import valid_nhs_number
 
 @dataclass(frozen=True, slots=True)
 class TracerSeen:
-    """What one series' header says of the tracer."""
+    """What one series' header, or a scanner's dose report, says of the tracer."""
 
     radiopharmaceutical: str
     injected_at: datetime | None
     total_dose_mbq: float | None
     half_life_s: float | None
     weight_kg: float | None
+    source: str = "pet_header"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +306,7 @@ def _series(study: UUID, received: ReceivedInstance) -> UUID:
         for seen in received.tracers[:1]:
             DoseRecord.objects.get_or_create(
                 study_id=study,
-                source="pet_header",
+                source=seen.source,
                 series_uid=received.series_uid,
                 defaults={
                     "radiopharmaceutical": seen.radiopharmaceutical[:64],

@@ -210,6 +210,9 @@ def again(request: HttpRequest, key: UUID) -> HttpResponse:
     return redirect("scanning:study", dispatch.study_id)
 
 
+SAID_BY = {"pet_header": "Image header", "rrdsr": "Dose report"}
+
+
 def doses(scope: Scope, row: Study, records: list[DoseRecord]) -> list[dict[str, Any]]:
     """Every source beside the others: one that differs from the room's record says so, and none is averaged."""
     given = (
@@ -235,7 +238,7 @@ def doses(scope: Scope, row: Study, records: list[DoseRecord]) -> list[dict[str,
     first = rows[0] if rows else None
     for record in records:
         found = {
-            "source": f"Image header, series {record.series_uid[-12:]}",
+            "source": f"{SAID_BY.get(record.source, record.source)}, series {record.series_uid[-12:]}",
             "tracer": record.radiopharmaceutical,
             "mbq": record.total_dose_mbq,
             "at": record.injected_at,
