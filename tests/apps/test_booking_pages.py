@@ -1,8 +1,11 @@
 """The booking pages without script: the call from choice to told, what others took, and what a stale page is told."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -176,3 +179,25 @@ def test_a_forged_choice_is_refused_in_words(client, network, coordinator, now, 
     answer = client.post(reverse("booking:hold", args=[procedure.pk]), choice)
     assert answer.status_code in (409, 422) and not Appointment.objects.exists()
     assert "choose again" in answer.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_ring_about_one_scan_hold_it_once(now):
+    """Whoever comes later takes the first one's hold away; never two holds, never an error of ours."""
+    network = make_network()
+    make_bookable(network, days=12, now=now)
+    procedure = make_accepted(network, now=now).procedures.get()
+    choices = [offer.choice for offer in booking.offers_for(procedure, now=now)][:4]
+    together = Barrier(len(choices))
+
+    def press(choice: booking.Choice) -> object:
+        try:
+            together.wait(20)
+            return booking.hold(procedure, choice, now=now, by=BY)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(choices)) as pool:
+        got = list(pool.map(press, choices))
+    assert len(choices) == len(got) > 1
+    assert Appointment.objects.filter(procedure=procedure, state="held").count() == 1

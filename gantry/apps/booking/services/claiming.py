@@ -57,6 +57,12 @@ def lock(*days: tuple[UUID, date]) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"booking {site} {day}"])
 
 
+def lock_procedure(procedure: UUID) -> None:
+    """Two who hold for one scan wait for each other, always before the days: only one hold of it can stand."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"booking of {procedure}"])
+
+
 def claim_order() -> int:
     """The place of a claim or a release in the order of its site's day: taken under the lock."""
     with connection.cursor() as cursor:
@@ -84,6 +90,17 @@ def take_activity(
 def give_activity_back(appointment: Appointment) -> None:
     ActivityAllotment.objects.filter(pk=appointment.allotment_id).update(
         free_mbq=F("free_mbq") + appointment.activity_mbq
+    )
+
+
+def promise_again(allotment: UUID, activity_mbq: float) -> None:
+    """What was promised before is promised again, also by a run that has less now: the hot lab's failure says who lacks."""
+    if ActivityAllotment.objects.filter(pk=allotment, free_mbq__gte=activity_mbq).update(
+        free_mbq=F("free_mbq") - activity_mbq
+    ):
+        return
+    ActivityAllotment.objects.filter(pk=allotment).update(
+        total_mbq=F("total_mbq") - F("free_mbq") + activity_mbq, free_mbq=0.0
     )
 
 

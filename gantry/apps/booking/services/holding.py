@@ -100,6 +100,7 @@ def _hold(
     hold_for: timedelta,
     source_key: str | None,
 ) -> Appointment:
+    claiming.lock_procedure(procedure.pk)
     held = Appointment.objects.filter(procedure=procedure, state=AppointmentState.HELD.value).select_related("site")
     days = [site_day(row.site, row.scan_at) for row in held]
     site = site_chosen(choice)

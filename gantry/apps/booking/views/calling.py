@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from gantry.apps.accounts.access import requires
+from gantry.apps.audit.services import Stale
 from gantry.apps.booking import services
 from gantry.apps.booking.forms import AttemptForm, ChoiceForm, TellForm, WishForm
 from gantry.apps.booking.services.waiting import ACTIVE, PRIORITIES
@@ -130,6 +131,8 @@ def hold(request: HttpRequest, procedure: UUID) -> HttpResponse:
         held = services.hold(row, choice, now=request.now, by=request.acting.actor)
     except services.Refused as refused:
         return page(request, row, status=409, refused=refused.reasons)
+    except Stale:
+        return page(request, row, status=409, refused=["Somebody else changed this booking just now: choose again"])
     if isinstance(held, services.Gone):
         return page(request, row, status=409, gone=held, offers=held.other_choices)
     messages.success(request, "Held while you talk. Read out the preparation, then book it.")
