@@ -1,10 +1,13 @@
 """Requests that no page of ours sends get a plain refusal: never an error of ours, and never a record of what is not."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from threading import Barrier
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from gantry.apps.accounts.access import acting_for
@@ -13,6 +16,7 @@ from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.models import Event
 from gantry.apps.quality.services import WaitRead, wait_result
 from gantry.apps.referrals.models import Referral
+from gantry.apps.referrals.services import drafts
 from gantry.apps.ui import typed
 from gantry.domain.access import Role
 from gantry.domain.events import EventKind
@@ -135,3 +139,21 @@ def test_an_answer_that_no_page_offers_is_refused_in_words(network: Any, name: s
         answer = client.get(answer.url)
         assert answer.status_code == 200
     assert b"<script>alert(1)" not in answer.content
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_draft_that_is_saved_twice_at_once_is_one_draft() -> None:
+    """The page saves by itself while somebody presses save."""
+    network, key, now = factories.make_network(), new_id(), datetime(2026, 3, 2, 9, tzinfo=UTC)
+    person, together = factories.make_person(Role.REFERRER, network.trust), Barrier(4)
+
+    def save(number: int) -> None:
+        try:
+            together.wait(20)
+            drafts.save_draft(key, person, {"family_name": f"Name {number}"}, now=now)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(save, range(4)))
+    assert len(drafts.drafts_of(person)) == 1

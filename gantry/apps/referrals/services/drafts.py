@@ -97,9 +97,11 @@ def known_by_number(text: str, scope: Scope) -> Patient | None:
 @transaction.atomic
 def save_draft(key: UUID, person: Person, answers: Mapping[str, object], *, now: datetime) -> ReferralDraft:
     """Another person's draft is never written over: the key is then of no use to this one."""
-    draft = ReferralDraft.objects.select_for_update().filter(pk=key).first()
-    if draft is None:
-        return ReferralDraft.objects.create(pk=key, person=person, answers=dict(answers), updated_at=now)
+    draft, made = ReferralDraft.objects.select_for_update().get_or_create(
+        pk=key, defaults={"person": person, "answers": dict(answers), "updated_at": now}
+    )
+    if made:
+        return draft
     if draft.person_id != person.pk:
         raise PermissionError(key)
     draft.answers, draft.updated_at = dict(answers), now
