@@ -31,6 +31,10 @@ _config.LOG_HANDLER_LEVEL = "none"
 LOOK_ROUND_S = 0.05
 """How long anything waits before it looks whether it is being stopped."""
 
+STALLED_S = 20.0
+"""A unit that has begun and then stops arriving, or is not taken, for so long ends the association: half a request
+may not hold a place."""
+
 HANDED_BYTES = 128
 """The peer's address goes with a handed-over connection in a message of this length."""
 
@@ -363,7 +367,7 @@ class PromptRequest(RequestHandler):
         server = self.server
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # A peer that stops in the middle of a PDU, or stops reading, holds its threads no longer than this.
-        self.request.settimeout(server.ae.network_timeout)
+        self.request.settimeout(min(server.ae.network_timeout or STALLED_S, STALLED_S))
         assoc = PromptAssociation(server.ae, server.limit_bytes)
         assoc._server = server
         assoc.name = f"AcceptorThread@{self.client_address[0]}:{self.client_address[1]}"
