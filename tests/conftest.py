@@ -9,10 +9,17 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck, settings
 from pytest_django import DjangoDbBlocker
 
 from gantry.cli.postgres import Server
 from tests import cluster
+
+# The machine is shared and the suite is the same each time: nothing fails for being slow, or for a new throw of the dice.
+# `make soak` draws anew.
+settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("soak", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("soak" if os.environ.get("GANTRY_SOAK_SEED") else "suite")
 
 REAL_DATA = cluster.ROOT.parent / "shared" / "data"
 
