@@ -95,8 +95,8 @@ def point_at(server: Server, name: str) -> None:
     url = urlsplit(server.url(name))
     connections.close_all()
     os.environ["DATABASE_URL"] = server.url(name)  # for the processes that a test starts
-    for settings in (connections.settings["default"], connections["default"].settings_dict):
-        settings["NAME"] = name
-        settings["HOST"], settings["PORT"] = url.hostname or "", str(url.port or "")
-        settings["USER"], settings["PASSWORD"] = unquote(url.username or ""), unquote(url.password or "")
-        settings["CONN_MAX_AGE"] = 0
+    for held in (connections.settings["default"], connections["default"].settings_dict):
+        held["NAME"] = name
+        held["HOST"], held["PORT"] = url.hostname or "", str(url.port or "")
+        held["USER"], held["PASSWORD"] = unquote(url.username or ""), unquote(url.password or "")
+        held["CONN_MAX_AGE"] = 0
