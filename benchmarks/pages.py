@@ -1,0 +1,143 @@
+"""Server time of every page of the path, with 20,000 past referrals, 300 open ones and five sites.
+
+    python -m benchmarks.pages [--quick] [--json]
+
+Ours is the 95th percentile of the whole request (middleware, session, query, template) without the network; the peer is
+the budget of 150 ms. Before anything is timed, the booking history checker must accept what was loaded, and each page
+must answer 200 with its patient on it. The database is the one of DATABASE_URL, else one of its own; what was loaded
+for the same size is used again.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import mkdtemp
+
+BUDGET_MS = 150.0
+PAST, OPEN, SITES = 20_000, 300, 5
+APART = timedelta(minutes=120)
+MARK = "bench-pages"
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    """DATABASE_URL, or a throw-away cluster; Django is set up in it and its tables are there."""
+    from gantry.cli.postgres import FAST, Cluster
+
+    cluster = None
+    if not os.environ.get("DATABASE_URL"):
+        home = Path(mkdtemp(prefix="bench-pages-"))
+        home.chmod(0o755)
+        cluster = Cluster(home, FAST)
+        cluster.start()
+        cluster.create_database("bench_pages")
+        os.environ["DATABASE_URL"] = cluster.url("bench_pages")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gantry.config.settings")
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0, interactive=False)
+    try:
+        yield
+    finally:
+        if cluster is not None:
+            from django.db import connections
+
+            connections.close_all()
+            cluster.stop()
+
+
+def load(past: int, open_ones: int) -> None:
+    from benchmarks.lived import lived, opened, places
+    from benchmarks.past import Copies, copy
+    from gantry.apps.referrals.models import Referral
+
+    if Referral.objects.filter(source_key__startswith=MARK).exists():
+        return
+    from django.db import connection, transaction
+
+    each, third = past // SITES, open_ones // 3
+    with transaction.atomic():
+        made = places(SITES)
+        for place in range(SITES):
+            copy(lived(made, place, MARK), Copies(each - 1, 100_000 + place * each, -APART))
+        for number, stage in enumerate(("to_vet", "to_book", "told")):
+            copy(opened(made, stage, MARK), Copies(third - 1, 200_000 + number * third, APART))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def checked(past: int, open_ones: int) -> str:
+    from gantry.apps.booking.services import history_faults
+    from gantry.apps.referrals.models import Referral
+
+    faults = history_faults()
+    if faults:
+        raise SystemExit(f"the booking history has {len(faults)} faults: {faults[:3]}")
+    held = Referral.objects.count()
+    if held < past + open_ones:
+        raise SystemExit(f"{held} referrals were loaded, not {past + open_ones}")
+    return f"history without fault, {held:,} referrals, every page 200 with its subject"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer repeats of each page")
+    parser.add_argument("--json", action="store_true", dest="as_json")
+    parser.add_argument("--past", type=int, default=PAST)
+    options = parser.parse_args()
+    repeats = 12 if options.quick else 60
+    with database():
+        began = time.monotonic()
+        load(options.past, OPEN)
+        loaded_s = time.monotonic() - began
+        said = checked(options.past, OPEN)
+        slowest = 0.0
+        from benchmarks.lived import pages
+
+        for name, client, path, wanted in pages():
+            times = timed(client, path, wanted, repeats)
+            p95 = statistics.quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
+            slowest = max(slowest, p95)
+            if options.as_json:
+                row = {
+                    "name": f"page {name}, p95",
+                    "ours": round(p95, 1),
+                    "peer": BUDGET_MS,
+                    "ratio": round(BUDGET_MS / p95, 2),
+                    "unit": "ms",
+                    "checked": said,
+                }
+                print(json.dumps(row), flush=True)
+            else:
+                print(f"{name:<28} p95 {p95:7.1f} ms, median {statistics.median(times):6.1f} ms", flush=True)
+        if not options.as_json:
+            print(f"loaded in {loaded_s:.0f} s; {said}; slowest {slowest:.1f} of {BUDGET_MS:.0f} ms")
+    return 0 if slowest < BUDGET_MS else 1
+
+
+def timed(client: object, path: str, wanted: str, repeats: int) -> list[float]:
+    times = []
+    for number in range(repeats + 2):
+        began = time.perf_counter()
+        answer = client.get(path)  # type: ignore[attr-defined]
+        took = 1000 * (time.perf_counter() - began)
+        body = answer.content.decode(errors="replace")
+        if answer.status_code != 200 or wanted not in body:
+            raise SystemExit(f"{path}: {answer.status_code}, without {wanted!r}")
+        if number >= 2:  # the first two warm templates and plans
+            times.append(took)
+    return times
+
+
+if __name__ == "__main__":
+    sys.exit(main())

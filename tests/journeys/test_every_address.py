@@ -1,0 +1,250 @@
+"""Every address as every role, from the wrong organisation: nobody else's object, nobody else's name, and never a fall."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from uuid import UUID
+
+import pytest
+from django.apps import apps
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from gantry.apps.accounts.models import RoleGrant
+from gantry.apps.desk.views import KINDS
+from gantry.apps.estate.models import Organisation, Site
+from gantry.apps.radiopharmacy import services as radiopharmacy
+from gantry.apps.reporting.services import Sections, verify
+from gantry.apps.scanning.services import visits
+from gantry.domain.access import Role
+from gantry.domain.scan import Phase
+from gantry.gateways.fhir.served import SERVED
+from tests.apps.factories import NOW, PAPERS_FROM, Made, make_network, make_person
+from tests.apps.reports import Reading, make_reading, receive
+
+pytestmark = pytest.mark.django_db
+
+NAME = "Quillfeather"
+"""On no page of anybody else's."""
+NEVER = 500
+WORDS: dict[str, tuple[str, ...]] = {
+    "kind": tuple(KINDS),
+    "code": ("no-such",),
+    "step": ("identify", "inject", "scan"),
+    "on": ("2026-11-23",),
+}
+OWN_ONLY = {"break_glass", "drop_draft"}
+"""Opens outside the scope by a reason and shows nothing before; or touches nothing but one's own drafts."""
+NOT_FOUND, FORBIDDEN, METHOD = 404, 403, 405
+
+
+@dataclass(frozen=True)
+class Place:
+    """One address of ours, as the resolver knows it."""
+
+    name: str
+    route: str
+    view: object
+    keys: tuple[tuple[str, str], ...]
+    """Name and kind of each part that varies."""
+
+    def at(self, *said: object) -> str:
+        path = self.route
+        for (name, kind), value in zip(self.keys, said, strict=True):
+            path = path.replace(f"<{kind}:{name}>", str(value))
+        return f"/{path}"
+
+    @property
+    def ids(self) -> int:
+        return sum(kind == "uuid" for _, kind in self.keys)
+
+
+def places() -> list[Place]:
+    found = []
+    for route, pattern in walk(get_resolver(), ""):
+        if not str(getattr(pattern.callback, "__module__", "")).startswith("gantry."):
+            continue
+        keys = tuple((name, kind_of(converter)) for name, converter in pattern.pattern.converters.items())
+        found.append(Place(pattern.name or "", route, pattern.callback, keys))
+    return found
+
+
+def walk(at: URLResolver, before: str) -> Iterator[tuple[str, URLPattern]]:
+    for one in at.url_patterns:
+        route = before + str(one.pattern)
+        if isinstance(one, URLResolver):
+            yield from walk(one, route)
+        else:
+            yield route, one
+
+
+def kind_of(converter: object) -> str:
+    return {"UUIDConverter": "uuid", "StringConverter": "str", "SlugConverter": "slug", "PathConverter": "path"}[
+        type(converter).__name__
+    ]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Reading:
+    """One patient of one network, lived through to a verified report; and images that nobody could match."""
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+    reading = make_reading(family_name=NAME)
+    day, visit = reading.day, reading.visit
+    visits.arrive(visit, happened_at=NOW, now=NOW, by=day.by)
+    visits.record_step(visit, "identify", phase=Phase.DONE, happened_at=NOW, now=NOW, by=day.by)
+    radiopharmacy.assign(day.dose(), visit.appointment, now=NOW, by=day.by)
+    receive(visit, number=9, study_uid="1.2.3", accession_number="")
+    report = reading.report(NOW)
+    verify(
+        report,
+        Sections("FDG.", "Nothing.", "Normal."),
+        version=report.version,
+        by=reading.by,
+        person=reading.reporter,
+        now=NOW,
+    )
+    return reading
+
+
+SUBJECTS = (
+    *("patients.patient", "referrals.referral", "referrals.requestedprocedure", "booking.appointment"),
+    *("scanning.visit", "scanning.stepdone", "scanning.study", "scanning.reconcileitem"),
+    *("estate.site", "estate.scanner", "radiopharmacy.supplyrun", "radiopharmacy.tracerorder"),
+    *("radiopharmacy.batch", "radiopharmacy.dose", "reporting.report", "reporting.reportversion"),
+    *("reporting.reportdispatch", "audit.outboxmessage"),
+)
+"""What an address may be about."""
+
+
+def kept_ids() -> list[UUID]:
+    """The last of each that has been kept."""
+    newest = [apps.get_model(name).objects.order_by("-pk").values_list("pk", flat=True).first() for name in SUBJECTS]
+    return [key for key in newest if key is not None]
+
+
+def signed_in(organisation, *roles: Role) -> Client:
+    person = make_person(roles[0], organisation)
+    for role in roles[1:]:
+        RoleGrant.objects.create(person=person, organisation=organisation, role=role, valid_from=PAPERS_FROM)
+    client = Client(raise_request_exception=False)
+    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def paths(place: Place, ids: list[UUID]) -> Iterator[str]:
+    """The address with every id in it; a site's own part holds a site."""
+    sites = list(Site.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    said = [
+        WORDS.get(name, ("x",)) if kind in ("str", "slug") else sites if name == "site" else ids
+        for name, kind in place.keys
+    ]
+    yield from (place.at(*one) for one in product(*said))
+
+
+def undone(client: Client, method: str, path: str, data: dict[str, str] | None = None):
+    """The answer, with whatever it changed taken back."""
+    with transaction.atomic():
+        answer = client.generic(method, path, "", content_type="application/x-www-form-urlencoded")
+        transaction.set_rollback(True)
+    return answer
+
+
+def test_every_view_says_who_may_open_it():
+    silent = [place.route for place in places() if not hasattr(place.view, "verbs")]
+    assert not silent
+    assert len(places()) > 30
+
+
+def test_a_stranger_with_every_role_finds_nobody_elses_object(world: Reading):
+    ids = kept_ids()
+    stranger = signed_in(make_network("RXX", "NXX").provider, *(role for role in Role))
+    wrong = []
+    asked = 0
+    for place in places():
+        if not place.ids or place.name in OWN_ONLY:
+            continue
+        for path in paths(place, ids):
+            for method in ("GET", "POST"):
+                answer = undone(stranger, method, path)
+                asked += 1
+                if answer.status_code not in (NOT_FOUND, FORBIDDEN, METHOD) or NAME.upper() in text(answer):
+                    wrong.append((method, path, answer.status_code))
+    assert not wrong, wrong[:20]
+    assert asked > 300
+
+
+def text(answer) -> str:
+    if getattr(answer, "streaming", False):
+        return ""
+    return answer.content.decode(errors="replace").upper()
+
+
+def test_lists_hold_nobody_elses_patients(world: Reading):
+    strangers = make_network("RXX", "NXX")
+    number = world.procedure.referral.patient.nhs_number
+    for organisation, role in everybody(strangers):
+        client = signed_in(organisation, role)
+        for place in places():
+            if place.keys:
+                continue
+            for path in (place.at(), f"{place.at()}?q={NAME if role is not Role.MANAGER else number}"):
+                answer = undone(client, "GET", path)
+                shown = text(answer).replace(f'VALUE="{NAME.upper()}"', "").replace(f'VALUE="{number}"', "")
+                assert answer.status_code < NEVER, (role, path)
+                assert f"{NAME.upper()}, " not in shown, (role, path)
+
+
+def test_nobody_who_is_not_signed_in_sees_a_page(world: Reading):
+    ids, anybody = kept_ids(), Client(raise_request_exception=False)
+    for place in places():
+        path = next(paths(place, ids)) if place.ids else next(iter(product_of_words(place)))
+        answer = anybody.get(path)
+        open_to_all = place.view.verbs == frozenset()
+        assert answer.status_code < NEVER, path
+        assert open_to_all or answer.status_code in (302, METHOD), (path, answer.status_code)
+        if answer.status_code == 302:
+            assert answer.url.startswith("/accounts/login/"), path
+
+
+def test_ones_own_pages_never_fall_whatever_the_role_and_the_id(world: Reading):
+    """The right id or a wrong one, read or posted empty: a page, a refusal or nothing there."""
+    ids, made = kept_ids(), world.day.made
+    everything = signed_in(made.provider, *(role for role in Role))
+    right: list[tuple[str, str]] = []
+    for place in places():
+        asked = paths(place, ids) if place.ids else product_of_words(place)
+        for path in asked:
+            for method in ("GET", "POST"):
+                answer = undone(everything, method, path)
+                assert answer.status_code < NEVER, (method, path)
+                if answer.status_code == NOT_FOUND:
+                    break
+                if answer.status_code != METHOD:
+                    right.append((method, path))
+    assert len({path.split("/")[1] for _, path in right}) >= 6, "whole rooms have no page that opens"
+    for organisation, role in everybody(made):
+        client = signed_in(organisation, role)
+        for method, path in right:
+            assert undone(client, method, path).status_code < NEVER, (role, method, path)
+
+
+def everybody(made: Made) -> Iterator[tuple[Organisation, Role]]:
+    yield from ((made.provider, role) for role in Role)
+    yield from ((made.trust, role) for role in (Role.REFERRER, Role.INTERFACE))
+
+
+def product_of_words(place: Place) -> list[str]:
+    if not place.keys:
+        return [place.at()]
+    return [place.at(*said) for said in product(*(WORDS.get(name, ("x",)) for name, _ in place.keys))]
+
+
+def test_the_fhir_door_shows_a_stranger_nothing(world: Reading):
+    ids = kept_ids()
+    stranger = signed_in(make_network("RXX", "NXX").provider, *(role for role in Role))
+    for kind, key in product(("Patient", "ServiceRequest", "Appointment", "ImagingStudy", "DiagnosticReport"), ids):
+        assert kind in SERVED
+        answer = stranger.get(f"/fhir/R4/{kind}/{key}")
+        assert answer.status_code == NOT_FOUND, (kind, key, answer.status_code)
