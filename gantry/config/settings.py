@@ -61,6 +61,7 @@ ROOMS = [
     "referrals",
     "booking",
     "radiopharmacy",
+    "scheduling",
     "scanning",
     "reporting",
     "quality",

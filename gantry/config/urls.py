@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("measures/", include("gantry.apps.quality.urls")),
     path("booking/", include("gantry.apps.booking.urls")),
     path("tracer/", include("gantry.apps.radiopharmacy.urls")),
+    path("plan/", include("gantry.apps.scheduling.urls")),
     path("fhir/R4/", include("gantry.gateways.fhir.urls")),
     path("", include("gantry.apps.scanning.urls")),
     path("reports/", include("gantry.apps.reporting.urls")),

@@ -135,6 +135,8 @@ class EventKind(StrEnum):
     SCANNER_RESTORED = "scanner_restored"
     EQUIPMENT_TEST_PASSED = "equipment_test_passed"
     EQUIPMENT_TEST_FAILED = "equipment_test_failed"
+    PLAN_PUBLISHED = "plan_published"
+    RECOVERY_CHOSEN = "recovery_chosen"
     BREACH_RECORDED = "breach_recorded"
     INCIDENT_OPENED = "incident_opened"
     # The pathway

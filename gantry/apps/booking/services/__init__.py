@@ -1,6 +1,15 @@
 """The verbs of booking. Each is one transaction with one event for each thing that happened."""
 
-from gantry.apps.booking.services.changing import arrive, cancel, fulfil, move, not_attended, turn_away
+from gantry.apps.booking.services.changing import (
+    arrive,
+    cancel,
+    fulfil,
+    move,
+    move_back,
+    not_attended,
+    still_told,
+    turn_away,
+)
 from gantry.apps.booking.services.holding import Gone, Refused, confirm, expire_holds, hold, let_go
 from gantry.apps.booking.services.need import need_of, prescribed_mbq, shape_for
 from gantry.apps.booking.services.offering import Choice, Offer, decline, make_offers, offers_for
@@ -25,12 +34,14 @@ __all__ = [
     "log_attempt",
     "make_offers",
     "move",
+    "move_back",
     "need_of",
     "not_attended",
     "offers_for",
     "prescribed_mbq",
     "recheck_authorisations",
     "shape_for",
+    "still_told",
     "tell",
     "turn_away",
 ]

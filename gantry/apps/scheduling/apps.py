@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+
+
+class Scheduling(AppConfig):
+    name = "gantry.apps.scheduling"
+    label = "scheduling"
+
+    def ready(self) -> None:
+        from gantry.apps.ui import navigation
+
+        navigation.register("Day plan", "scheduling:choose", roles={"session_lead", "manager"}, order=35)

@@ -1,0 +1,430 @@
+"""Builds a site's day from rows: who is booked, what is here and coming, which scanners are fit, who is injected."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from math import asin, cos, gcd, radians, sin, sqrt
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from gantry.apps.audit.models import Event
+from gantry.apps.booking.calendar import FAULT_SHUTS_FOR
+from gantry.apps.booking.models import Appointment, Reservation
+from gantry.apps.booking.services import offers_for, prescribed_mbq, shape_for
+from gantry.apps.booking.services.need import nuclide_for
+from gantry.apps.booking.services.offering import Offer
+from gantry.apps.estate.models import (
+    ActivityAllotment,
+    Closure,
+    Deployment,
+    Fault,
+    Room,
+    RoomKind,
+    Scanner,
+    Session,
+    Site,
+)
+from gantry.apps.radiopharmacy.models import Dose
+from gantry.apps.scheduling.models import Lock as LockRow
+from gantry.domain.appointment import ADULT_AGE, CLEANING, AppointmentState
+from gantry.domain.events import EventKind, Initiator
+from gantry.domain.scan import Act
+from gantry.domain.scheduling.failures import Circumstances, OtherDay, Standing, without
+from gantry.domain.scheduling.problem import (
+    Day,
+    Delivery,
+    Lock,
+    Patient,
+    Place,
+    Plan,
+    PlannedVisit,
+    Steps,
+    Told,
+    Tracer,
+    Uptake,
+    Window,
+)
+from gantry.domain.scheduling.problem import Scanner as DayScanner
+from gantry.domain.supply import DoseState
+from gantry.reference.protocols import product_of, protocol, usual_for
+from gantry.reference.recovering import (
+    GETTING_READY_MIN,
+    JOURNEY_MIN_PER_KM,
+    PRIORITY_WEIGHTS,
+    TRANSPORT_PENCE_PER_KM,
+)
+
+GRID_MIN = 5
+ALL_DAY = Window(-24 * 60, 48 * 60)
+SHOWN = (AppointmentState.BOOKED, AppointmentState.TOLD, AppointmentState.ARRIVED, AppointmentState.FULFILLED)
+ANAESTHETIC = ("general_anaesthetic", "iv_sedation")
+OTHER_SITES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A day and its plan as booked, with the rows that they came from. Refs are ids as text."""
+
+    site: Site
+    on: date
+    day: Day
+    plan: Plan
+    appointments: Mapping[str, Appointment]
+    scanners: Mapping[str, Scanner]
+    allotments: Mapping[str, ActivityAllotment]
+    sites: Mapping[str, Site]
+    locks: Mapping[str, LockRow]
+    circumstances: Mapping[str, Circumstances]
+
+    def at(self, minute: int) -> datetime:
+        return self.day.at(minute)
+
+
+def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
+    """As it stands now. `wide` adds what recovery asks: other sites with something free, and each person's journey."""
+    zone = ZoneInfo(site.zone)
+    origin = datetime.combine(on, time(), zone).astimezone(ZoneInfo("UTC"))
+    end = origin + timedelta(days=1)
+    rows = list(
+        Appointment.objects.filter(
+            site=site, scan_at__gte=origin, scan_at__lt=end, state__in=[s.value for s in SHOWN]
+        )
+        .select_related("site", "scanner", "procedure__referral", "referral__patient", "authorisation__procedure__referral")
+        .order_by("scan_at", "pk")
+    )  # fmt: skip
+    others = _other_sites(site, rows) if wide else []
+    sites = [site, *others]
+    minute = Minutes(origin)
+    injections = _injections(rows)
+    locks = {str(row.appointment_id): row for row in LockRow.objects.filter(appointment__in=rows, lifted_at=None)}
+    moves = _moves_before(rows)
+    allotments = _allotments(sites, rows, origin, end)
+    scanners, facts = _scanners(site, others, rows, minute, now)
+    weights = {row.referral.weight_kg or 0 for row in rows}
+    heavy = {kg for kg in weights if any(kg > s.max_weight_kg for s in scanners.values())}
+    patients = [
+        _patient(row, minute, injections.get(row.pk), locks.get(str(row.pk)), moves.get(row.procedure_id, 0), heavy)
+        for row in rows
+    ]
+    day = Day(
+        origin=origin,
+        zone=site.zone,
+        tracers=_tracers(rows),
+        places=tuple(_place(s, site, minute, end) for s in sites),
+        scanners=tuple(
+            DayScanner(
+                ref,
+                str(facts[ref][0]),
+                facts[ref][1],
+                frozenset(_takes(kg) for kg in heavy if scanner.max_weight_kg >= kg),
+                int(CLEANING.total_seconds() // 60),
+            )
+            for ref, scanner in scanners.items()
+        ),
+        deliveries=tuple(_delivery(a, site, rows, minute) for a in allotments.values()),
+        patients=tuple(patients),
+        # As booking reserves them: the room from arrival to the scan; nothing limits injectors or toilets there.
+        steps=Steps(room_before_min=24 * 60, void_min=0, inject_min=0),
+        grid_min=_grid(rows, minute),
+    )
+    plan = Plan(tuple(_visit(row, minute, injections.get(row.pk)) for row in rows))
+    return Built(
+        site,
+        on,
+        day,
+        plan,
+        {str(row.pk): row for row in rows},
+        scanners,
+        allotments,
+        {str(s.pk): s for s in sites},
+        locks,
+        _circumstances(rows, injections, others, now) if wide else {},
+    )
+
+
+class Minutes:
+    """Minutes from the day's origin."""
+
+    def __init__(self, origin: datetime) -> None:
+        self.origin = origin
+
+    def __call__(self, moment: datetime) -> int:
+        return round((moment - self.origin).total_seconds() / 60)
+
+
+def _grid(rows: Sequence[Appointment], minute: Minutes) -> int:
+    grid = GRID_MIN
+    for row in rows:
+        for moment in (row.arrival_at, row.injection_at, row.scan_at):
+            grid = gcd(grid, minute(moment))
+    return grid or GRID_MIN
+
+
+def _injections(rows: Sequence[Appointment]) -> dict[UUID, datetime]:
+    given = Dose.objects.filter(appointment__in=rows, state=DoseState.ADMINISTERED, injected_at__isnull=False)
+    return {row.appointment_id: row.injected_at for row in given.order_by("injected_at")}
+
+
+def _moves_before(rows: Sequence[Appointment]) -> dict[UUID, int]:
+    """Moves that the patient did not ask for."""
+    ids = {row.procedure_id for row in rows}
+    found: dict[UUID, int] = {}
+    moved = Event.objects.filter(kind=EventKind.APPOINTMENT_MOVED, subjects__overlap=list(ids))
+    for about, initiator in moved.values_list("about", "cause_initiator"):
+        key = UUID(about["procedure"])
+        if key in ids and initiator != Initiator.PATIENT:
+            found[key] = found.get(key, 0) + 1
+    return found
+
+
+def _takes(kg: float) -> str:
+    return f"a table for {kg:g} kg"
+
+
+def _patient(
+    row: Appointment, minute: Minutes, injected_at: datetime | None, lock: LockRow | None, moves: int, heavy: set[float]
+) -> Patient:
+    shape, referral = shape_for(row.procedure), row.referral
+    uptake = minute(row.scan_at) - minute(row.injection_at)
+    needs = set(referral.capabilities)
+    if referral.weight_kg in heavy and referral.weight_kg <= row.scanner.max_weight_kg:
+        needs.add(_takes(referral.weight_kg))
+    locked = None
+    if lock is not None and row.state != AppointmentState.FULFILLED:
+        locked = Lock(str(row.site_id), str(row.scanner_id), minute(row.injection_at), None)
+    told = row.state in (AppointmentState.TOLD, AppointmentState.ARRIVED)
+    return Patient(
+        ref=str(row.pk),
+        tracer=product_of(row.procedure.tracer),
+        activity_mbq=prescribed_mbq(row.authorisation),
+        # Booking keeps the protocol's own uptake; only somebody injected has the whole window.
+        uptake=_window(row, uptake) if injected_at else Uptake(uptake, uptake, uptake),
+        scan_min=minute(row.ends_at) - minute(row.scan_at),
+        preparation_min=minute(row.injection_at) - minute(row.arrival_at) or shape.preparation_min,
+        recovery_min=0,
+        earliest_min=ALL_DAY.start,
+        weight=PRIORITY_WEIGHTS.value.get(referral.priority, 1),
+        needs=frozenset(needs),
+        told=Told(str(row.site_id), minute(row.arrival_at), moves) if told else None,
+        lock=locked,
+    )
+
+
+def _window(row: Appointment, planned: int) -> Uptake:
+    steps = protocol(row.procedure.protocol or usual_for(row.procedure.tracer)).of(Act.ACQUIRE)
+    window = next((step.window for step in steps if step.window is not None), None)
+    if window is None:
+        return Uptake(planned, planned, planned)
+    return Uptake(
+        min(window.least, planned), min(max(window.planned, window.least), planned), max(window.most, planned)
+    )
+
+
+def _visit(row: Appointment, minute: Minutes, injected_at: datetime | None) -> PlannedVisit:
+    scan = minute(row.scan_at)
+    injection = minute(row.injection_at)
+    return PlannedVisit(str(row.pk), str(row.scanner_id), str(row.allotment_id), injection, scan - injection)
+
+
+def _tracers(rows: Sequence[Appointment]) -> tuple[Tracer, ...]:
+    found = {product_of(r.procedure.tracer): nuclide_for(r.procedure).half_life for r in rows}
+    return tuple(Tracer(code, half_life.total_seconds() / 60) for code, half_life in sorted(found.items()))
+
+
+def _allotments(
+    sites: Sequence[Site], rows: Sequence[Appointment], origin: datetime, end: datetime
+) -> dict[str, ActivityAllotment]:
+    products = {product_of(row.procedure.tracer) for row in rows}
+    that_day = ActivityAllotment.objects.filter(
+        site__in=sites, tracer__in=products, usable_from__gte=origin - timedelta(hours=12), usable_from__lt=end
+    )
+    used = ActivityAllotment.objects.filter(pk__in={row.allotment_id for row in rows})
+    return {str(row.pk): row for row in (that_day | used).distinct().order_by("usable_from", "pk")}
+
+
+def _delivery(row: ActivityAllotment, home: Site, rows: Sequence[Appointment], minute: Minutes) -> Delivery:
+    """A run that was lost may still carry appointments: they stand in its plan, and the failure says that it is gone."""
+    mine = [minute(a.injection_at) for a in rows if a.allotment_id == row.pk]
+    ours = row.site_id == home.pk
+    promised = sum(a.activity_mbq for a in rows if a.allotment_id == row.pk)
+    return Delivery(
+        ref=str(row.pk),
+        place=str(row.site_id),
+        tracer=row.tracer,
+        arrives_min=min([minute(row.usable_from), *mine]),
+        expires_min=max([minute(row.usable_to) + 1, *[each + 1 for each in mine]]),
+        reference_min=minute(row.reference_at),
+        ordered_mbq=promised + row.free_mbq if ours else row.free_mbq,
+    )
+
+
+def _scanners(
+    home: Site, others: Sequence[Site], rows: Sequence[Appointment], minute: Minutes, now: datetime
+) -> tuple[dict[str, Scanner], dict[str, tuple[UUID, tuple[Window, ...]]]]:
+    """Sessions less closures, faults and, elsewhere, what is reserved. A scan that is booked keeps its time in the plan."""
+    start, end = minute.origin, minute.origin + timedelta(days=1)
+    where = dict(
+        Deployment.objects.filter(site__in=[home, *others], from_at__lt=end)
+        .exclude(to_at__lte=start)
+        .values_list("scanner", "site")
+    )
+    where |= {row.scanner_id: home.pk for row in rows}
+    found: dict[str, Scanner] = {}
+    facts: dict[str, tuple[UUID, tuple[Window, ...]]] = {}
+    for scanner in Scanner.objects.filter(pk__in=where).order_by("name", "pk"):
+        site = where[scanner.pk]
+        sessions = Session.objects.filter(scanner=scanner, site=site, starts_at__lt=end, ends_at__gt=start)
+        open_: tuple[Window, ...] = tuple(
+            Window(minute(a), minute(b)) for a, b in sessions.order_by("starts_at").values_list("starts_at", "ends_at")
+        )
+        shut = [
+            (a, b)
+            for a, b, only in Closure.objects.filter(site=site, to_at__gt=start, from_at__lt=end).values_list(
+                "from_at", "to_at", "scanner"
+            )
+            if only in (None, scanner.pk)
+        ]
+        for since, until in Fault.objects.filter(scanner=scanner, from_at__lt=end).values_list("from_at", "to_at"):
+            shut.append((max(since, now), until or max(since, now) + FAULT_SHUTS_FOR))
+        if site != home.pk:
+            held = Reservation.objects.filter(resource=scanner.pk, active=True, during__overlap=(start, end))
+            shut += [(during.lower, during.upper) for during in held.values_list("during", flat=True)]
+        for since, until in shut:
+            if until > since:
+                open_ = without(open_, minute(since), minute(until))
+        if site == home.pk:
+            open_ = _with_booked(open_, [r for r in rows if r.scanner_id == scanner.pk], minute)
+        found[str(scanner.pk)], facts[str(scanner.pk)] = scanner, (site, open_)
+    return found, facts
+
+
+def _with_booked(open_: tuple[Window, ...], rows: Sequence[Appointment], minute: Minutes) -> tuple[Window, ...]:
+    """What is booked outside the hours as they are now is shown where it is: the plan as it stands has no fault of ours."""
+    spans = [(w.start, w.end) for w in open_]
+    spans += [(minute(r.scan_at), minute(r.ends_at)) for r in rows]
+    merged: list[tuple[int, int]] = []
+    for a, b in sorted(spans):
+        if merged and a <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], b))
+        else:
+            merged.append((a, b))
+    return tuple(Window(a, b) for a, b in merged)
+
+
+def _place(site: Site, home: Site, minute: Minutes, end: datetime) -> Place:
+    rooms = list(Room.objects.filter(site=site, kind=RoomKind.UPTAKE).values_list("pk", flat=True))
+    taken = 0
+    if site.pk != home.pk:
+        held = Reservation.objects.filter(resource__in=rooms, active=True, during__overlap=(minute.origin, end))
+        taken = held.values("resource").distinct().count()
+    return Place(
+        str(site.pk),
+        ALL_DAY,
+        uptake_rooms=max(0, len(rooms) - taken),
+        injectors=max(1, len(rooms)),
+        hot_toilets=max(1, len(rooms)),
+        capabilities=frozenset(site.capabilities),
+        anaesthetist=(ALL_DAY,) if "anaesthesia" in site.capabilities else (),
+    )
+
+
+def _other_sites(site: Site, rows: Sequence[Appointment]) -> list[Site]:
+    """The nearest of the network at which somebody here is authorised already, or could be."""
+    if not rows:
+        return []
+    network = Site.objects.filter(network=site.network_id).exclude(pk=site.pk)
+    return sorted(network, key=lambda s: km_between(site, s.latitude, s.longitude))[:OTHER_SITES]
+
+
+def km_between(site: Site, latitude: float, longitude: float) -> float:
+    a, b = radians(site.latitude), radians(latitude)
+    half = sin((b - a) / 2) ** 2 + cos(a) * cos(b) * sin(radians(longitude - site.longitude) / 2) ** 2
+    return 2 * 6371.0 * asin(sqrt(half))
+
+
+def _circumstances(
+    rows: Sequence[Appointment], injections: Mapping[UUID, datetime], others: Sequence[Site], now: datetime
+) -> dict[str, Circumstances]:
+    acquired = _acquisitions(rows)
+    return {str(row.pk): _about(row, injections, acquired, others, now) for row in rows}
+
+
+def _acquisitions(rows: Sequence[Appointment]) -> dict[UUID, Standing]:
+    """What the scanners have told of these procedures, from the events of the scan day."""
+    kinds = {
+        EventKind.ACQUISITION_STARTED.value: Standing.SCANNING,
+        EventKind.ACQUISITION_COMPLETED.value: Standing.SCANNED,
+    }
+    ids = [row.procedure_id for row in rows]
+    events = Event.objects.filter(kind__in=kinds, subjects__overlap=ids).order_by("happened_at", "pk")
+    return {UUID(e.about["procedure"]): kinds[e.kind] for e in events if "procedure" in e.about}
+
+
+def _about(
+    row: Appointment,
+    injections: Mapping[UUID, datetime],
+    acquired: Mapping[UUID, Standing],
+    others: Sequence[Site],
+    now: datetime,
+) -> Circumstances:
+    patient, answers = row.referral.patient, row.referral.answers
+    journey = _journey(row)
+    where = Standing.TRAVELLING if row.arrival_at - timedelta(minutes=journey) <= now else Standing.AT_HOME
+    if row.state == AppointmentState.FULFILLED:
+        where = Standing.SCANNED
+    elif row.pk in injections:
+        where = acquired.get(row.procedure_id, Standing.INJECTED)
+    elif row.state == AppointmentState.ARRIVED:
+        where = Standing.HERE
+    born = patient.date_of_birth
+    child = born is not None and (row.scan_at.date() - born).days < ADULT_AGE * 365.25
+    return Circumstances(
+        standing=where,
+        journey_min=journey,
+        child=child,
+        anaesthetic=answers.get("anaesthetic_required") in ANAESTHETIC,
+        insulin=answers.get("diabetes") == "insulin",
+        inpatient=answers.get("patient_status") == "01",
+        clock=f"the pathway's breach on {row.referral.breach_on:%-d %B}" if row.referral.breach_on else "",
+        authorised_places=frozenset(str(site) for site in row.authorisation.sites),
+        elsewhere={
+            str(s.pk): round(2 * km_between(row.site, s.latitude, s.longitude) * TRANSPORT_PENCE_PER_KM.value)
+            for s in others
+            if not set(row.referral.capabilities) - set(s.capabilities)
+        },
+    )
+
+
+def _journey(row: Appointment) -> int:
+    patient = row.referral.patient
+    if patient.latitude is None or patient.longitude is None:
+        return 60
+    km = km_between(row.site, patient.latitude, patient.longitude)
+    return round(GETTING_READY_MIN.value + km * JOURNEY_MIN_PER_KM.value)
+
+
+def other_days(built: Built, *, now: datetime) -> dict[str, Offer]:
+    """For everybody not injected yet: the network's best time on a later day."""
+    zone = ZoneInfo(built.site.zone)
+    found: dict[str, Offer] = {}
+    for ref, row in built.appointments.items():
+        facts = built.circumstances.get(ref)
+        if facts is None or facts.standing in (Standing.INJECTED, Standing.SCANNING, Standing.SCANNED):
+            continue
+        for offer in offers_for(row.procedure, now=now, limit=20):
+            if offer.arrival_at.astimezone(zone).date() > built.on:
+                found[ref] = offer
+                break
+    return found
+
+
+def said_offer(offer: Offer) -> str:
+    local = offer.arrival_at.astimezone(ZoneInfo(offer.zone))
+    return f"{local:%A %-d %B, %H:%M} at {offer.site_name}"
+
+
+def other_day(offer: Offer) -> OtherDay:
+    return OtherDay(said_offer(offer), not offer.late)
+
+
+__all__ = ["Built", "build", "other_day", "other_days", "said_offer"]

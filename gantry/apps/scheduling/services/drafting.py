@@ -1,0 +1,177 @@
+"""Tries changes to a day before anybody is told, says what each breaks or costs, and publishes them by booking's verbs."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Max
+
+from gantry.apps.audit.services import Stale, append
+from gantry.apps.booking import services as booking
+from gantry.apps.booking.models import Appointment
+from gantry.apps.booking.services import Choice
+from gantry.apps.estate.models import Site
+from gantry.apps.scheduling.models import Lock, PlanVersion
+from gantry.apps.scheduling.services.building import Built, build
+from gantry.apps.scheduling.services.recovering import NotPossible, moved_or_not
+from gantry.domain.appointment import AppointmentState
+from gantry.domain.events import Actor, Cause, EventKind
+from gantry.domain.scheduling import check
+from gantry.domain.scheduling.problem import Plan, PlannedVisit, Score
+
+MOVABLE = (AppointmentState.BOOKED, AppointmentState.TOLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A draft against what is booked."""
+
+    built: Built
+    plan: Plan
+    changed: tuple[str, ...]
+    faults: tuple[str, ...]
+    before: Score
+    after: Score
+
+
+def draft_of(site: Site, on: date) -> PlanVersion | None:
+    return PlanVersion.objects.filter(site=site, on=on, state="draft").first()
+
+
+def judge(built: Built, changes: Mapping[str, Mapping[str, str]]) -> Judged:
+    """What the changes break and cost, by the checker that judges every plan."""
+    visits, changed = [], []
+    for visit in built.plan.visits:
+        change = changes.get(visit.patient)
+        if change is None:
+            visits.append(visit)
+            continue
+        after = as_visit(built, visit, change)
+        visits.append(after)
+        if after != visit:
+            changed.append(visit.patient)
+    plan = Plan(tuple(visits), built.plan.orders)
+    unbroken = set(check.faults(built.day, built.plan))
+    faults = [fault for fault in check.faults(built.day, plan) if fault not in unbroken]
+    return Judged(
+        built, plan, tuple(changed), tuple(faults), check.score(built.day, built.plan), check.score(built.day, plan)
+    )
+
+
+def as_visit(built: Built, visit: PlannedVisit, change: Mapping[str, str]) -> PlannedVisit:
+    """The same person at the typed time, drawn from the run that booking would take: the freshest that has arrived."""
+    patient = built.day.patient(visit.patient)
+    arrival = built.day.minute(datetime.fromisoformat(change["arrival_at"]))
+    injection = arrival + patient.preparation_min
+    usable = [
+        d
+        for d in built.day.deliveries
+        if d.place == built.day.scanner(change["scanner"]).place
+        and d.tracer == patient.tracer
+        and d.arrives_min <= injection < d.expires_min
+    ]
+    same = next((d for d in usable if d.ref == visit.delivery), None)
+    freshest = min(usable, key=lambda d: built.day.drawn_mbq(patient, injection, d), default=None)
+    delivery = freshest or same
+    return replace(
+        visit,
+        scanner=change["scanner"],
+        injection_min=injection,
+        delivery=delivery.ref if delivery is not None else visit.delivery,
+    )
+
+
+@transaction.atomic
+def change(
+    site: Site, on: date, appointment: Appointment, *, scanner: UUID, arrival_at: datetime, now: datetime, by: Actor
+) -> PlanVersion:
+    """Put one change into the day's draft. Nothing is booked yet. Raises NotPossible."""
+    if appointment.state not in MOVABLE:
+        raise NotPossible(f"{appointment.referral.patient.name} is here or has been scanned already")
+    if Lock.objects.filter(appointment=appointment, lifted_at=None).exists():
+        raise NotPossible(f"{appointment.referral.patient.name} is locked: lift the lock first")
+    draft = PlanVersion.objects.select_for_update().filter(site=site, on=on, state="draft").first()
+    if draft is None:
+        last = PlanVersion.objects.filter(site=site, on=on).aggregate(last=Max("number"))["last"] or 0
+        draft = PlanVersion.objects.create(site=site, on=on, number=last + 1, made_by=by.name, made_at=now)
+    draft.changes[str(appointment.pk)] = {"scanner": str(scanner), "arrival_at": arrival_at.isoformat()}
+    if (scanner, arrival_at) == (appointment.scanner_id, appointment.arrival_at):
+        del draft.changes[str(appointment.pk)]
+    draft.save(update_fields=["changes"])
+    return draft
+
+
+@transaction.atomic
+def drop(draft: PlanVersion) -> None:
+    """Forget the draft. Raises Stale when it was published meanwhile."""
+    if not PlanVersion.objects.filter(pk=draft.pk, state="draft").update(state="dropped"):
+        raise Stale(draft.pk)
+
+
+@transaction.atomic
+def lock(appointment: Appointment, *, reason: str, now: datetime, by: Actor) -> Lock:
+    """A person's word that this stays where it is."""
+    standing = Lock.objects.filter(appointment=appointment, lifted_at=None).first()
+    return standing or Lock.objects.create(appointment=appointment, reason=reason, by_name=by.name, placed_at=now)
+
+
+@transaction.atomic
+def lift(row: Lock, *, now: datetime) -> None:
+    Lock.objects.filter(pk=row.pk, lifted_at=None).update(lifted_at=now)
+
+
+@transaction.atomic
+def publish(draft: PlanVersion, *, cause: Cause, now: datetime, by: Actor) -> PlanVersion:
+    """Move everybody who changed, or nobody. Visits and the worklist follow the moves. Raises NotPossible and Stale."""
+    draft = PlanVersion.objects.select_for_update().get(pk=draft.pk)
+    if draft.state != "draft":
+        raise Stale(draft.pk)
+    judged = judge(build(draft.site, draft.on, now=now), draft.changes)
+    if judged.faults:
+        raise NotPossible(*judged.faults)
+    if not judged.changed:
+        raise NotPossible("Nothing differs from what is booked")
+    waiting = list(judged.changed)
+    while waiting:
+        ref = next((r for r in waiting if not _stood_on(r, waiting, judged)), None)
+        if ref is None:
+            raise NotPossible(
+                "Some people would have to change places with each other: move one of them elsewhere first"
+            )
+        waiting.remove(ref)
+        to = draft.changes[ref]
+        choice = Choice(draft.site_id, UUID(to["scanner"]), datetime.fromisoformat(to["arrival_at"]))
+        row = judged.built.appointments[ref]
+        moved = moved_or_not(row, choice, cause, now=now, by=by)
+        if row.told_at is not None and moved.arrival_at == row.arrival_at:
+            booking.still_told(moved, row)
+    draft.state, draft.published_at, draft.score = "published", now, asdict(judged.after)
+    draft.save(update_fields=["state", "published_at", "score"])
+    append(
+        EventKind.PLAN_PUBLISHED,
+        subjects={"plan": draft.pk},
+        happened_at=now,
+        recorded_at=now,
+        by=by,
+        site=draft.site_id,
+        cause=cause,
+        data={"number": draft.number, "on": draft.on.isoformat(), "moved": len(judged.changed)},
+    )
+    return draft
+
+
+def _stood_on(ref: str, waiting: list[str], judged: Judged) -> bool:
+    """Whether somebody who has still to move stands on the scanner where this person goes."""
+    built = judged.built
+    visit = judged.plan.visit(ref)
+    assert visit is not None
+    end = visit.scan_min + built.day.patient(ref).scan_min
+    for other in waiting:
+        before = built.plan.visit(other)
+        if other == ref or before is None or before.scanner != visit.scanner:
+            continue
+        if before.scan_min < end and visit.scan_min < before.scan_min + built.day.patient(other).scan_min:
+            return True
+    return False

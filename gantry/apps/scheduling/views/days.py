@@ -1,0 +1,229 @@
+"""One day at one site: a timeline with the tracer under it, a table, locks, tried changes, and publishing."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+
+from gantry.apps.accounts.access import requires
+from gantry.apps.audit.services import Stale
+from gantry.apps.booking.models import Appointment
+from gantry.apps.estate.models import Site
+from gantry.apps.radiopharmacy.views.sites import site_for, sites_for
+from gantry.apps.scheduling.drawing import day_svg, left_at
+from gantry.apps.scheduling.forms import ChangeForm, PublishForm
+from gantry.apps.scheduling.models import Lock, PlanVersion
+from gantry.apps.scheduling.services import drafting, recovering
+from gantry.apps.scheduling.services.building import Built, build
+from gantry.apps.scheduling.services.drafting import Judged
+from gantry.apps.scheduling.services.recovering import NotPossible
+from gantry.apps.scheduling.views.recovery import title_of
+from gantry.apps.ui.parts import Tag
+from gantry.domain.access import Verb
+from gantry.domain.appointment import AppointmentState
+from gantry.domain.scheduling.check import drawn
+
+STATES = {
+    AppointmentState.BOOKED: Tag("not told", "soon"),
+    AppointmentState.TOLD: Tag("told", "good"),
+    AppointmentState.ARRIVED: Tag("here", "info"),
+    AppointmentState.FULFILLED: Tag("scanned", "plain"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    appointment: Appointment
+    name: str
+    seen: bool
+    arrival: datetime
+    injection: datetime
+    scan: datetime
+    ends: datetime
+    scanner: str
+    state: Tag
+    mbq: float
+    was: datetime | None
+    lock: Lock | None
+    movable: bool
+
+
+@requires(Verb.SEE_BOARD)
+def choose(request: HttpRequest) -> HttpResponse:
+    """Today at the person's own site."""
+    site = site_for(request)
+    return redirect("scheduling:day", site.pk, request.now.astimezone(ZoneInfo(site.zone)).date().isoformat())
+
+
+@requires(Verb.SEE_BOARD)
+def day(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
+    place = get_object_or_404(sites_for(request), pk=site)
+    try:
+        local = date.fromisoformat(on)
+    except ValueError:
+        raise Http404("day") from None
+    zone = ZoneInfo(place.zone)
+    with timezone.override(zone):
+        built = build(place, local, now=request.now)
+        draft = drafting.draft_of(place, local)
+        names = seen(request, built)
+        may_plan = request.acting.may(Verb.OWN_FAILURES) and request.acting.may(Verb.BOOK)
+        what = request.POST.get("what", "")
+        change = ChangeForm(
+            request.POST if what == "change" else None,
+            prefix="change",
+            now=request.now,
+            zone=zone,
+            people=[(ref, f"{clock(a.arrival_at, zone)} {names[ref]}") for ref, a in built.appointments.items() if ref in names and a.state in drafting.MOVABLE],
+            scanners=[(s.ref, built.scanners[s.ref].name) for s in built.day.scanners],
+            midnight=datetime.combine(local, time(), zone),
+        )  # fmt: skip
+        publish = PublishForm(request.POST if what == "publish" else None, prefix="publish", now=request.now, zone=zone)
+        if request.method == "POST" and may_plan and act(request, place, local, what, change, publish, draft):
+            return redirect("scheduling:day", place.pk, local.isoformat())
+        judged = drafting.judge(built, draft.changes if draft else {})
+        now_min = built.day.minute(request.now)
+        form = {"change": change, "publish": publish}.get(what)
+        return render(
+            request,
+            "scheduling/day.html",
+            {
+                "site": place,
+                "sites": list(sites_for(request)),
+                "on": local,
+                "before": local - timedelta(days=1),
+                "after": local + timedelta(days=1),
+                "lines": lines(judged, names),
+                "svg": day_svg(built, judged.plan, names, changed=frozenset(judged.changed), now_min=now_min),
+                "hours": hours(built, judged),
+                "draft": draft,
+                "judged": judged,
+                "faults": [worded(fault, built, names, zone) for fault in judged.faults],
+                "costs": costs(judged),
+                "change": change,
+                "publish": publish,
+                "roots": [(event, title_of(event, request.now)) for event in recovering.root_events(place, local)],
+                "last": PlanVersion.objects.for_user(request.acting.scope)
+                .filter(site=place, on=local, state="published")
+                .order_by("-number")
+                .first(),
+                "may_plan": may_plan,
+            },
+            status=422 if form is not None and form.errors else 200,
+        )
+
+
+def act(
+    request: HttpRequest, site: Site, on: date, what: str, change: ChangeForm, publish: PublishForm, draft: PlanVersion | None
+) -> bool:  # fmt: skip
+    """True when the page is to be loaded again."""
+    now, by = request.now, request.acting.actor
+    rows = Appointment.objects.for_user(request.acting.scope).filter(site=site)
+    try:
+        if what == "change":
+            if not change.is_valid():
+                return False
+            wanted, scanner = change.wanted()
+            row = get_object_or_404(rows, pk=wanted)
+            drafting.change(site, on, row, scanner=scanner, arrival_at=change.arrival_at(), now=now, by=by)
+        elif what == "publish" and draft is not None:
+            if not publish.is_valid():
+                return False
+            drafting.publish(draft, cause=publish.given_cause(), now=now, by=by)
+            messages.success(request, "Published: the worklist follows. Those who moved are to be told.")
+        elif what == "drop" and draft is not None:
+            drafting.drop(draft)
+        elif what == "lock":
+            row = get_object_or_404(rows, pk=request.POST.get("appointment"))
+            drafting.lock(row, reason="Stays, by " + by.name, now=now, by=by)
+        elif what == "lift":
+            row = get_object_or_404(
+                Lock.objects.for_user(request.acting.scope), pk=request.POST.get("lock"), appointment__site=site
+            )
+            drafting.lift(row, now=now)
+    except NotPossible as refused:
+        for reason in refused.reasons:
+            messages.error(request, reason)
+    except Stale:
+        messages.warning(request, "Somebody published or dropped this draft first.")
+    return True
+
+
+def seen(request: HttpRequest, built: Built) -> dict[str, str]:
+    rows = Appointment.objects.for_user(request.acting.scope).filter(pk__in=list(built.appointments))
+    return {str(row.pk): row.referral.patient.name for row in rows.select_related("referral__patient")}
+
+
+def lines(judged: Judged, names: dict[str, str]) -> list[Line]:
+    built, found = judged.built, []
+    for visit in judged.plan.visits:
+        row, patient = built.appointments[visit.patient], built.day.patient(visit.patient)
+        arrival = built.at(visit.injection_min - patient.preparation_min)
+        delivery = built.day.delivery(visit.delivery)
+        found.append(
+            Line(
+                appointment=row,
+                name=names.get(visit.patient, "A patient of another organisation"),
+                seen=visit.patient in names,
+                arrival=arrival,
+                injection=built.at(visit.injection_min),
+                scan=built.at(visit.scan_min),
+                ends=built.at(visit.scan_min + patient.scan_min),
+                scanner=built.scanners[visit.scanner].name,
+                state=STATES[AppointmentState(row.state)],
+                mbq=built.day.drawn_mbq(patient, visit.injection_min, delivery),
+                was=row.arrival_at if visit.patient in judged.changed else None,
+                lock=built.locks.get(visit.patient),
+                movable=row.state in drafting.MOVABLE,
+            )
+        )
+    return sorted(found, key=lambda each: (each.scan, each.name))
+
+
+def hours(built: Built, judged: Judged) -> list[tuple[datetime, float]]:
+    minutes = [v.injection_min for v in judged.plan.visits]
+    if not minutes:
+        return []
+    return [
+        (built.at(m), left_at(built, judged.plan, m)) for m in range(min(minutes) // 60 * 60, max(minutes) + 61, 60)
+    ]
+
+
+def costs(judged: Judged) -> list[tuple[str, str]]:
+    """What the draft costs against what is booked, in the order in which it counts."""
+    before, after = judged.before, judged.after
+    mbq = sum(check_drawn(judged, after=True)) - sum(check_drawn(judged, after=False))
+    return [
+        ("Told and moved", f"{after.moved - before.moved:+d}"),
+        ("Activity at the runs' reference times", f"{mbq:+,.0f} MBq"),
+        ("Overtime", f"{after.overtime_min - before.overtime_min:+d} min"),
+        ("Waiting beyond the uptake", f"{after.waiting_min - before.waiting_min:+d} min"),
+    ]
+
+
+def check_drawn(judged: Judged, *, after: bool) -> list[float]:
+    plan = judged.plan if after else judged.built.plan
+    return [drawn(judged.built.day, plan, delivery) for delivery in judged.built.day.deliveries]
+
+
+def worded(fault: str, built: Built, names: dict[str, str], zone: ZoneInfo) -> str:
+    """The checker's words with people's names, scanners' names and the clock instead of ids and minutes."""
+    for ref in built.appointments:
+        fault = fault.replace(ref, names.get(ref, "a patient of another organisation"))
+    for ref, scanner in built.scanners.items():
+        fault = fault.replace(ref, scanner.name)
+    for ref, row in built.allotments.items():
+        fault = fault.replace(ref, f"the run of {row.reference_at.astimezone(zone):%H:%M}")
+    for ref, site in built.sites.items():
+        fault = fault.replace(ref, site.name)
+    head, mark, minute = fault.rpartition(" at minute ")
+    return f"{head} at {clock(built.at(int(minute)), zone)}" if mark and minute.lstrip("-").isdigit() else fault
+
+
+def clock(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%H:%M}"

@@ -1,0 +1,232 @@
+"""One screen after a failure: what happened, who is injected, three whole options, and a person who accepts one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from gantry.apps.accounts.access import requires
+from gantry.apps.audit.models import Event
+from gantry.apps.audit.services import Stale
+from gantry.apps.booking.models import Appointment
+from gantry.apps.radiopharmacy.views.sites import sites_for
+from gantry.apps.scheduling.models import RecoveryPlan
+from gantry.apps.scheduling.services import recovering
+from gantry.apps.scheduling.services.recovering import Looked, NotPossible
+from gantry.apps.ui.wording import pluralise
+from gantry.domain.access import Verb
+from gantry.domain.events import CauseCode
+from gantry.domain.scheduling.failures import Standing, protected, standing
+from gantry.domain.scheduling.recovery import Move, NeedKind, Option
+from gantry.reference.causes import said as cause_said
+
+WHERE = {
+    Standing.AT_HOME: "at home",
+    Standing.TRAVELLING: "on the way",
+    Standing.HERE: "here",
+    Standing.INJECTED: "injected",
+    Standing.SCANNING: "being scanned",
+    Standing.SCANNED: "scanned",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MoveLine:
+    name: str
+    where: str
+    was: str
+    now: str
+    far: str
+    note: str
+    clock: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptionCard:
+    number: int
+    title: str
+    ready: bool
+    sentence: str
+    moves: list[MoveLine]
+    asks: list[tuple[str, str]]
+    """(patient's id, what they must agree to): ticked by whoever spoke to them."""
+    blocks: list[str]
+    """What no tick can replace."""
+    incidents: list[str]
+    decide_by: datetime
+    clocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hot:
+    name: str
+    where: str
+    scan_at: datetime
+
+
+@requires(Verb.OWN_FAILURES, Verb.BOOK)
+def recover(request: HttpRequest, event: UUID) -> HttpResponse:
+    root = recovering.root_event(event)
+    site = sites_for(request).filter(pk=root.site).first() if root is not None and root.site else None
+    if root is None or site is None:
+        raise Http404("recovery")
+    with timezone.override(ZoneInfo(site.zone)):
+        what = request.POST.get("what", "")
+        if request.method == "POST" and request.acting.may(Verb.OWN_FAILURES):
+            act(request, root, what)
+            return redirect("scheduling:recover", root.pk)
+        row, looked, options = recovering.open_recovery(root, now=request.now)
+        visible = seen(request, looked)
+        done = list(row.moves.select_related("was__referral__patient", "now__site")) if row.state != "open" else []
+        return render(
+            request,
+            "scheduling/recover.html",
+            {
+                "event": root,
+                "site": site,
+                "on": looked.built.on,
+                "recovery": row,
+                "title": title_of(root, request.now),
+                "cards": [card(i, o, looked, visible) for i, o in enumerate(options)],
+                "hot": hot(looked, visible),
+                "count": len(looked.built.appointments),
+                "done": [
+                    (m, visible.get(str(m.was_id)) or name_if_seen(request, m.was)) for m in done if not m.undone
+                ],
+                "why_not_undone": recovering.why_not_undone(row) if row.state == "accepted" else [],
+                "may_accept": request.acting.may(Verb.OWN_FAILURES),
+            },
+        )  # fmt: skip
+
+
+def act(request: HttpRequest, root: Event, what: str) -> None:
+    now, by = request.now, request.acting.actor
+    row = RecoveryPlan.objects.for_user(request.acting.scope).filter(root_event=root.pk, site=root.site).first()
+    try:
+        if what == "again":
+            recovering.open_recovery(root, now=now, again=True)
+        elif what == "undo" and row is not None:
+            recovering.undo(row, now=now, by=by)
+            messages.success(request, "Undone: everybody is back at the time they were told.")
+        elif what == "accept" and row is not None:
+            number = int(request.POST.get("option", "0")) if request.POST.get("option", "0").isdigit() else 0
+            recovering.accept(row, number, met=frozenset(request.POST.getlist("agreed")), now=now, by=by)
+            messages.success(request, "Accepted. Nobody has been told yet: ring them from the list below.")
+    except NotPossible as refused:
+        for reason in refused.reasons:
+            messages.error(request, reason)
+    except Stale:
+        messages.warning(request, "Somebody accepted a recovery first: it is below.")
+
+
+def seen(request: HttpRequest, looked: Looked) -> dict[str, str]:
+    """Names of the patients that this person may see, by appointment."""
+    rows = Appointment.objects.for_user(request.acting.scope).filter(pk__in=list(looked.built.appointments))
+    return {str(row.pk): row.referral.patient.name for row in rows.select_related("referral__patient")}
+
+
+def name_if_seen(request: HttpRequest, row: Appointment) -> str:
+    found = Appointment.objects.for_user(request.acting.scope).filter(pk=row.pk).exists()
+    return row.referral.patient.name if found else "A patient of another organisation"
+
+
+def named(visible: dict[str, str], ref: str) -> str:
+    return visible.get(ref, "A patient of another organisation")
+
+
+def title_of(event: Event, now: datetime) -> str:
+    said = cause_said(CauseCode(event.cause_code), now.date()) if event.cause_code else event.kind.replace("_", " ")
+    number = event.data.get("number")
+    return f"{said}: {number}" if number else said
+
+
+def hot(looked: Looked, visible: dict[str, str]) -> list[Hot]:
+    """People with tracer in them who have not been scanned: they come first."""
+    found = []
+    for patient in looked.situation.day.patients:
+        where = standing(looked.situation, patient)
+        if where in (Standing.INJECTED, Standing.SCANNING):
+            row = looked.built.appointments[patient.ref]
+            found.append(Hot(named(visible, patient.ref), WHERE[where], row.scan_at))
+    return found
+
+
+def card(number: int, o: Option, looked: Looked, visible: dict[str, str]) -> OptionCard:
+    clocks = dict(o.clocks)
+    waits = [need for need in o.needs if need.holds_up]
+    return OptionCard(
+        number=number,
+        title=o.title,
+        ready=o.ready,
+        sentence=sentence(o),
+        moves=[line(m, o, looked, visible, clocks.get(m.patient, "")) for m in in_order(o.moves)],
+        asks=[(n.patient, f"{named(visible, n.patient)} {n.words}") for n in waits if n.kind is NeedKind.PATIENT],
+        blocks=[
+            f"{named(visible, n.patient)} {n.words}" if n.patient else n.words
+            for n in waits
+            if n.kind is not NeedKind.PATIENT
+        ],
+        incidents=[f"{named(visible, n.patient)} {n.words}" for n in o.needs if n.kind is NeedKind.INCIDENT],
+        decide_by=looked.built.at(o.decide_by_min),
+        clocks=len(o.clocks),
+    )
+
+
+def in_order(moves: tuple[Move, ...]) -> list[Move]:
+    return sorted(moves, key=lambda m: (not m.abandoned, m.was_min, m.patient))
+
+
+def sentence(o: Option) -> str:
+    """Who moves, how far, what it costs, in one breath."""
+    today = [m for m in o.moves if m.now_min is not None]
+    if not o.moves:
+        return "Nobody moves."
+    parts = []
+    if today:
+        furthest = max(abs(m.minutes) for m in today)
+        parts.append(
+            f"{pluralise(len(today), 'person', 'people')} {'moves' if len(today) == 1 else 'move'} today, by up to {span(furthest)}"
+        )
+    if o.called_off:
+        parts.append(
+            f"{pluralise(len(o.called_off), 'person', 'people')} {'goes' if len(o.called_off) == 1 else 'go'} to another day"
+        )
+    away = sum(m.other_place for m in o.moves)
+    if away:
+        parts.append(f"{away} of them to another site")
+    cost = f"{o.extra_mbq:+,.0f} MBq at the runs' reference times" if abs(o.extra_mbq) >= 1 else "no more activity"
+    pence = f", £{abs(o.extra_pence) / 100:,.2f} {'more' if o.extra_pence > 0 else 'less'}" if o.extra_pence else ""
+    return f"{'; '.join(parts)}. It takes {cost}{pence}."
+
+
+def span(minutes: int) -> str:
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{hours} h {rest} min" if hours and rest else f"{hours} h" if hours else f"{rest} min"
+
+
+def line(m: Move, o: Option, looked: Looked, visible: dict[str, str], clock: str) -> MoveLine:
+    built, patient = looked.built, looked.situation.day.patient(m.patient)
+    zone = ZoneInfo(built.site.zone)
+    was = f"{built.at(m.was_min).astimezone(zone):%H:%M}"
+    if m.abandoned:
+        now, far = "No scan today", "injected"
+    elif m.now_min is None:
+        offer = looked.offers.get(m.patient)
+        now, far = (recovering.said_offer(offer) if offer else "No other time found yet"), "another day"
+    else:
+        now = f"{built.at(m.now_min).astimezone(zone):%H:%M}"
+        far = f"{span(m.minutes)} {'later' if m.minutes > 0 else 'earlier'}" if m.minutes else "the same time"
+        if m.other_place:
+            now = f"{now} at {built.sites[m.now_place].name}"
+            far = f"{far}, another site"
+    notes = [protected(looked.situation, patient)] if protected(looked.situation, patient) else []
+    if m.moves_before:
+        notes.append(f"was moved {'once' if m.moves_before == 1 else f'{m.moves_before} times'} before")
+    if not m.told and m.standing is Standing.AT_HOME:
+        notes.append("has not been told a time")
+    return MoveLine(named(visible, m.patient), WHERE[m.standing], was, now, far, "; ".join(notes), clock)

@@ -1,0 +1,53 @@
+"""The day plan and recovery in a browser: accessible at two widths, and used by tapping at ten past seven."""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from tests.apps.broken_morning import KNOWN, TUESDAY, make_morning
+from tests.journeys.axe import assert_accessible
+from tests.journeys.test_scan_day import look, sign_in
+
+pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def early(monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: KNOWN)
+
+
+def test_a_failed_batch_is_recovered_and_undone_on_one_screen(live_server: LiveServer, page: Page) -> None:
+    morning = make_morning(8)
+    root = morning.fail()
+    sign_in(page, live_server, morning.lead)
+    look(page, live_server, "scheduling:day", morning.made.site.pk, TUESDAY.isoformat())
+    page.set_viewport_size({"width": 1180, "height": 820})
+    page.get_by_role("link", name="What can be done").click()
+    look(page, live_server, "scheduling:recover", root.pk)
+    page.set_viewport_size({"width": 1180, "height": 820})
+    ready = page.locator(".recovery__option", has_not=page.locator("input[type=checkbox]"))
+    ready.get_by_role("button", name="Accept option").first.click()
+    expect(page.get_by_text("Accepted. Nobody has been told yet")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("button", name="Undo all of it").click()
+    expect(page.get_by_text("Undone: everybody is back")).to_be_visible()
+    assert_accessible(page)
+
+
+def test_a_change_is_typed_judged_and_published(live_server: LiveServer, page: Page) -> None:
+    morning = make_morning(8)
+    sign_in(page, live_server, morning.lead)
+    page.goto(
+        live_server.url + reverse("scheduling:day", args=[morning.made.site.pk, TUESDAY.isoformat()])
+    )  # fmt: skip
+    for arrival, said in (("10:30", "It breaks"), ("13:00", "Breaks nothing")):
+        page.get_by_label("Patient").select_option(str(morning.booked[7].pk))
+        page.get_by_label("Arrives").fill(arrival)
+        page.get_by_role("button", name="Try it").click()
+        expect(page.get_by_text(said)).to_be_visible()
+        assert_accessible(page)
+    page.get_by_label("Why do they move?").select_option("list_overrun")
+    page.get_by_role("button", name="Publish to the worklist").click()
+    expect(page.get_by_text("Published: the worklist follows")).to_be_visible()
