@@ -31,6 +31,7 @@ from gantry.cli.demonstration.reporting import Following
 from gantry.cli.demonstration.scan_day import ScanDay
 from gantry.cli.demonstration.staff import hospitals, make_people, password, show_signins
 from gantry.cli.demonstration.stage import Stage, open_stage
+from gantry.cli.demonstration.standing_in import clocks_waiting
 from gantry.cli.places import VAR
 from gantry.domain.events import Cause
 from gantry.domain.network.people import Hospital
@@ -77,10 +78,11 @@ def load(
         make_organisations(marker.received_at)
         make_people(marker.received_at)
         progress("Demonstration people may sign in; their past weeks are being lived now")
-        make_sessions(marker.received_at, weeks)
-        make_runs(marker.received_at, weeks)
-        seed, patients = size_of(bytes(marker.body), default=(seed, patients))
-        acts = live(marker.received_at, seed=seed, patients=patients, weeks=weeks, progress=progress)
+        with clocks_waiting():
+            make_sessions(marker.received_at, weeks)
+            make_runs(marker.received_at, weeks)
+            seed, patients = size_of(bytes(marker.body), default=(seed, patients))
+            acts = live(marker.received_at, seed=seed, patients=patients, weeks=weeks, progress=progress)
         InboxMessage.objects.filter(pk=marker.pk).update(outcome=LIVED)
     seconds = monotonic() - began
     progress(f"Demonstration ready: {acts:,} acts of {patients} people in {seconds:.0f} s")

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from procrastinate.contrib.django.models import ProcrastinateJob
+from procrastinate.exceptions import AlreadyEnqueued
 from typer.testing import CliRunner
 
 from gantry.apps.accounts.access import acting_for
@@ -13,6 +15,7 @@ from gantry.apps.audit.models import Event, InboxMessage, OutboxMessage
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services import Refused
 from gantry.apps.estate.models import Organisation, Site
+from gantry.apps.radiopharmacy import jobs
 from gantry.apps.radiopharmacy.models import Batch
 from gantry.apps.referrals.models import Referral
 from gantry.apps.reporting.models import ReportDispatch
@@ -20,6 +23,7 @@ from gantry.apps.scanning.models import Study, Visit
 from gantry.cli import app, demo
 from gantry.cli.demonstration.clock import Clock
 from gantry.cli.demonstration.staff import everyone
+from gantry.cli.demonstration.standing_in import CLOCKS, clocks_waiting
 from gantry.domain.access import Role
 from gantry.domain.events import EventKind
 
@@ -57,6 +61,9 @@ def test_the_weeks_are_lived_and_everybody_may_sign_in() -> None:
     assert Batch.objects.exclude(state="failed").exists()
     assert Study.objects.exists()
     assert not Study.objects.filter(state="held").exists()
+    drawn = Event.objects.filter(kind=EventKind.DOSE_DRAWN).values_list("data__doubts", flat=True)
+    assert drawn
+    assert not any(drawn), "a syringe's volume goes with its vial"
     # Nothing of the past is left for a worker to send at another hour, and each delivery has the emulated engine's word.
     assert not OutboxMessage.objects.exclude(state="delivered").filter(created_at__lt=NOW - timedelta(hours=1)).exists()
     assert all(one.proof.startswith("AA to ") for one in ReportDispatch.objects.filter(delivered_at__isnull=False))
@@ -110,11 +117,30 @@ def test_an_interrupted_load_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatc
     assert InboxMessage.objects.get(door=demo.DOOR).received_at == NOW, "the moment of the first try is kept"
     keys = Counter(Referral.objects.values_list("source_key", flat=True))
     assert max(keys.values()) == 1
+    refused = Event.objects.filter(kind=EventKind.REFERRAL_REFUSED).values_list("data__source_key", flat=True)
+    assert refused
+    assert len(set(refused)) == len(refused), "a refusal is said once, though it leaves no referral to find"
     once = Event.objects.filter(kind=EventKind.DOSE_INJECTED).values_list("about__appointment", flat=True)
     assert len(set(once)) == len(once)
     booked = Appointment.objects.filter(state__in=["booked", "told", "arrived", "fulfilled"]).values_list("procedure")
     assert len(set(booked)) == len(booked)
     assert Visit.objects.exists()
+
+
+def test_the_workers_clock_waits_while_past_weeks_are_lived() -> None:
+    """By today's clock every cut-off of theirs is over: a worker that closed their runs would leave nobody a dose."""
+
+    def start() -> int:
+        return jobs.close_runs.defer(timestamp=0)
+
+    start()
+    with clocks_waiting():
+        with pytest.raises(AlreadyEnqueued):
+            start()
+        due = ProcrastinateJob.objects.filter(queueing_lock__in=CLOCKS).values_list("queueing_lock", "scheduled_at")
+        assert {name for name, at in due if at is not None} == set(CLOCKS)
+    assert not ProcrastinateJob.objects.filter(queueing_lock__in=CLOCKS).exists()
+    start()
 
 
 def test_what_somebody_did_by_hand_stands() -> None:

@@ -10,6 +10,7 @@ from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services.need import prescribed_mbq
 from gantry.apps.radiopharmacy import services as radiopharmacy
 from gantry.apps.radiopharmacy.models import Batch, Dose
+from gantry.apps.radiopharmacy.services.doses import volume_left
 from gantry.apps.scanning.models import Injection, Visit
 from gantry.apps.scanning.services import injecting, leaving, steps
 from gantry.cli.demonstration.stage import Player, Stage
@@ -176,9 +177,10 @@ class ScanDay:
         left, batch = max(holding, key=lambda pair: pair[0], default=(0.0, None))
         if batch is None or left < wanted:
             return None
+        vial_ml = volume_left(batch)
         dose = radiopharmacy.draw(
-            batch, activity_mbq=round(wanted, 1), at=now, instrument=CALIBRATOR, volume_ml=1.4, now=now,
-            by=self.player.actor,
+            batch, activity_mbq=round(wanted, 1), at=now, instrument=CALIBRATOR,
+            volume_ml=round(vial_ml * wanted / left, 2) if vial_ml else None, now=now, by=self.player.actor,
         )  # fmt: skip
         self.stage.clock.done()
         return dose
