@@ -10,7 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from gantry.apps.audit.models import Event
 from gantry.apps.radiopharmacy import services as radiopharmacy
-from gantry.apps.radiopharmacy.models import Batch, Disposal, Dose, Permit
+from gantry.apps.radiopharmacy.models import Batch, Consignment, Disposal, Dose, Generator, Permit
 from gantry.domain.access import Role
 from gantry.domain.events import Cause, CauseCode, Initiator
 from tests.apps.factories import NOW, make_person
@@ -97,3 +97,37 @@ def test_a_doubt_is_stopped_by_name_and_every_becquerel_is_asked_for(
         batch, cause=Cause(CauseCode.BATCH_FAILED_QC, Initiator.SUPPLIER), now=NOW, by=day.by
     )  # fmt: skip
     look(page, live_server, "tracer:recall", batch.pk)
+
+
+def test_generators_and_a_package_that_leaves(live_server: LiveServer, page: Page, monkeypatch) -> None:
+    clock(monkeypatch, NOW + timedelta(minutes=20))
+    day = make_day()
+    sign_in(page, live_server, make_person(Role.RADIOPHARMACIST, day.made.provider))
+    # given a new generator, eluted and tested, then today is released
+    page.goto(live_server.url + reverse("tracer:generators"))
+    page.get_by_label("Serial number").fill("G1")
+    page.get_by_label("Parent's activity").fill("1500")
+    page.get_by_label("Calibrated").fill("now")
+    page.get_by_role("button", name="Install").click()
+    page.get_by_label("Eluted, measured").fill("1000")
+    page.get_by_label("Volume").fill("5")
+    page.get_by_label("Instrument").fill("Calibrator 1")
+    page.get_by_role("button", name="Record the elution").click()
+    page.get_by_label("Ge-68, below").fill("0.0002")
+    page.get_by_role("button", name="Record the tests").click()
+    expect(page.get_by_text("The generator is released today.")).to_be_visible()
+    look(page, live_server, "tracer:generator", Generator.objects.get().pk)
+    look(page, live_server, "tracer:generators")
+    # when a package is labelled too low, then it may not travel; rightly labelled it has a paper
+    look(page, live_server, "tracer:consign", day.batch.pk)
+    page.get_by_label("Address").fill("1 Test Street")
+    page.get_by_label("Highest on the surface").fill("0.3")
+    page.get_by_label("Highest at one metre").fill("0.006")
+    page.get_by_label("Label on it").select_option("I-WHITE")
+    page.get_by_role("button", name="Make the transport paper").click()
+    expect(page.get_by_role("alert").first).to_contain_text("its dose rates ask for II-YELLOW")
+    assert_accessible(page)
+    page.get_by_label("Label on it").select_option("II-YELLOW")
+    page.get_by_role("button", name="Make the transport paper").click()
+    expect(page.get_by_text("UN2915")).to_be_visible()
+    look(page, live_server, "tracer:paper", Consignment.objects.get().pk)

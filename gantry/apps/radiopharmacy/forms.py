@@ -8,13 +8,17 @@ from typing import Any
 from django import forms
 
 from gantry.apps.radiopharmacy.services.batches import LOSSES, DeliveryFacts
-from gantry.apps.ui.fields import Input, MomentField, NumberField
+from gantry.apps.radiopharmacy.services.carriage import Parcel
+from gantry.apps.ui.fields import DateField, Input, MomentField, NumberField
 from gantry.apps.ui.forms import Form, Section
 from gantry.domain.decay import Assay
 from gantry.domain.events import Cause, CauseCode, Initiator
+from gantry.domain.generator import Eluate, Kind
 from gantry.domain.instrument import DeviceKind, TestKind, linearity_percent, off_percent
+from gantry.domain.transport import Label
 from gantry.reference.causes import said
-from gantry.reference.nuclides import F18
+from gantry.reference.generators import GENERATORS
+from gantry.reference.nuclides import F18, NUCLIDES
 
 WASTED = (
     "did_not_attend",
@@ -228,6 +232,86 @@ class DisposalForm(Form):
     )
     at = MomentField(label="When", initial="now")
     override_reason = forms.CharField(label="All the same, because", required=False, max_length=400)
+
+
+class PermitForm(Form):
+    number = forms.CharField(label="Permit number", max_length=40, widget=Input(width="10"))
+    nuclide = forms.ChoiceField(label="Nuclide", choices=[(symbol, symbol) for symbol in NUCLIDES])
+    holding_mbq = activity("May be held", min_value=0)
+    sewer_mbq_a_month = activity("To the sewer in a month", required=False)
+    valid_from = DateField(label="From")
+    valid_to = DateField(label="To, that day included")
+
+
+class ConsignForm(Form):
+    """What the surveyor reads, and where it goes. The label is worked out when it has not been put on yet."""
+
+    consignee = forms.CharField(label="To", max_length=160)
+    address = forms.CharField(label="Address", max_length=400, widget=forms.Textarea(attrs={"rows": 3}))
+    activity_mbq = activity("Activity in the package")
+    surface = NumberField(
+        label="Highest on the surface", unit="mSv/h", width="5", max_digits=7, decimal_places=4, min_value=0
+    )
+    one_metre = NumberField(
+        label="Highest at one metre", unit="mSv/h", width="5", max_digits=7, decimal_places=4, min_value=0
+    )
+    label = forms.ChoiceField(
+        label="Label on it",
+        required=False,
+        choices=[("", "Not yet: work it out"), *((x.value, x.value) for x in Label)],
+    )
+    carrier = forms.CharField(label="Carrier", required=False, max_length=120)
+    at = MomentField(label="Leaves", initial="now", past=False)
+    already_happened = forms.BooleanField(label="It has left all the same: record it", required=False)
+
+    def __init__(self, *args: Any, refused: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not refused:
+            del self.fields["already_happened"]
+
+    def parcel(self) -> Parcel:
+        given = self.cleaned_data
+        return Parcel(
+            given["consignee"], given["address"], float(given["activity_mbq"]), float(given["surface"]),
+            float(given["one_metre"]), given["carrier"], Label(given["label"]) if given["label"] else None,
+        )  # fmt: skip
+
+
+class GeneratorForm(Form):
+    kind = forms.ChoiceField(
+        label="Kind",
+        choices=[(c, f"{f.value.parent.symbol} / {f.value.daughter.symbol}") for c, f in GENERATORS.items()],
+    )
+    number = forms.CharField(label="Serial number", max_length=40, widget=Input(width="10"))
+    calibrated_mbq = activity("Parent's activity")
+    calibrated_at = MomentField(label="Calibrated")
+
+
+class EluteForm(Form):
+    activity_mbq = activity("Eluted, measured")
+    volume_ml = NumberField(label="Volume", unit="mL", max_digits=5, decimal_places=2, min_value=0)
+    at = MomentField(label="End of elution", initial="now")
+    instrument = instrument()
+
+
+class BreakthroughForm(Form):
+    """One box for each thing that a make may let through."""
+
+    def __init__(self, *args: Any, kind: Kind, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind = kind
+        for limit in kind.breakthrough:
+            said = f"{limit.what}, below {limit.stop:g} {limit.unit}"
+            self.fields[key_of(limit.what)] = NumberField(
+                label=said, width="5", max_digits=9, decimal_places=6, min_value=0
+            )
+
+    def tests(self) -> list[Eluate]:
+        return [Eluate(one.what, float(self.cleaned_data[key_of(one.what)])) for one in self.kind.breakthrough]
+
+
+def key_of(what: str) -> str:
+    return what.lower().replace("-", "_")
 
 
 class DeviceForm(Form):

@@ -9,6 +9,7 @@ from gantry.apps.audit.lifecycles import only_legal_moves
 from gantry.apps.audit.models import Row
 from gantry.apps.booking.models import Appointment
 from gantry.domain.access import Scope
+from gantry.domain.generator import DAY, DayState
 from gantry.domain.ledger import Way
 from gantry.domain.supply import BATCH, DOSE, ORDER, BatchState, DoseState, OrderState
 
@@ -308,3 +309,121 @@ class Disposal(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return of_site(scope)
+
+
+class Generator(Row):
+    """A column of a parent nuclide that gives its daughter again and again."""
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="generators")
+    kind = models.CharField(max_length=10)
+    number = models.CharField(max_length=40)
+    made_at = models.DateTimeField()
+    calibrated_mbq = models.FloatField()
+    """Of the parent, at `calibrated_at`."""
+    calibrated_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "number"], name="generator_once")]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+@pghistory.track()
+class GeneratorDay(Row):
+    """One local day of a generator: untested until its breakthrough is within limits and somebody releases it."""
+
+    generator = models.ForeignKey(Generator, on_delete=models.PROTECT, related_name="days")
+    on = models.DateField()
+    state = models.CharField(max_length=10, choices=[(s.value, s.value) for s in DayState])
+    tests = models.JSONField(default=list)
+    decided_by = models.CharField(max_length=120, blank=True)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["generator", "on"], name="generator_day_once")]
+        triggers = [only_legal_moves("generator_day_lifecycle", "state", DAY)]
+
+    def __str__(self) -> str:
+        return f"{self.on} {self.state}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope, "generator__site")
+
+
+class Elution(Row):
+    """What came out, measured, against what should have grown back."""
+
+    day = models.ForeignKey(GeneratorDay, on_delete=models.PROTECT, related_name="elutions")
+    at = models.DateTimeField()
+    activity_mbq = models.FloatField()
+    expected_mbq = models.FloatField()
+    volume_ml = models.FloatField()
+    instrument = models.CharField(max_length=60)
+    by_name = models.CharField(max_length=120)
+    event = models.UUIDField()
+
+    class Meta:
+        triggers = [APPEND_ONLY]
+
+    def __str__(self) -> str:
+        return f"{self.activity_mbq:.0f} MBq"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope, "day__generator__site")
+
+
+class Preparation(Row):
+    """A kit labelled with an elution: the batch of its own that it became, released and accepted like any other."""
+
+    elution = models.ForeignKey(Elution, on_delete=models.PROTECT, related_name="preparations")
+    batch = models.OneToOneField(Batch, on_delete=models.PROTECT, related_name="preparation")
+    kit = models.CharField(max_length=80)
+    kit_lot = models.CharField(max_length=40)
+    by_name = models.CharField(max_length=120)
+    at = models.DateTimeField()
+
+    class Meta:
+        triggers = [APPEND_ONLY]
+
+    def __str__(self) -> str:
+        return f"{self.kit} {self.kit_lot}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope, "batch__site")
+
+
+class Consignment(Row):
+    """A package that left the site by road, with what its paper says (ADR 5.4.1)."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="consignments")
+    consignee = models.CharField(max_length=160)
+    address = models.TextField()
+    activity_mbq = models.FloatField()
+    at = models.DateTimeField()
+    surface_msv_per_h = models.FloatField()
+    at_one_metre_msv_per_h = models.FloatField()
+    transport_index = models.FloatField()
+    label = models.CharField(max_length=40)
+    carrier = models.CharField(max_length=120, blank=True)
+    by_name = models.CharField(max_length=120)
+    breach = models.JSONField(default=list)
+    event = models.UUIDField()
+
+    class Meta:
+        triggers = [APPEND_ONLY]
+
+    def __str__(self) -> str:
+        return f"{self.label} to {self.consignee}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope, "batch__site")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gantry.apps.radiopharmacy.views import batches, doses, holdings, instruments, today
+from gantry.apps.radiopharmacy.views import batches, carriage, doses, generators, holdings, instruments, today
 
 app_name = "tracer"
 urlpatterns = [
@@ -13,6 +13,10 @@ urlpatterns = [
     path("batches/<uuid:key>/", batches.batch, name="batch"),
     path("batches/<uuid:key>/draw/", doses.draw, name="draw"),
     path("batches/<uuid:key>/recall/", batches.recall, name="recall"),
+    path("batches/<uuid:key>/consign/", carriage.consign, name="consign"),
+    path("papers/<uuid:key>/", carriage.paper, name="paper"),
+    path("generators/", generators.generators, name="generators"),
+    path("generators/<uuid:key>/", generators.generator, name="generator"),
     path("holdings/", holdings.holdings, name="holdings"),
     path("instruments/", instruments.instruments, name="instruments"),
     path("doses/<uuid:key>/", doses.dose, name="dose"),

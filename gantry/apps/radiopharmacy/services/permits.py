@@ -49,6 +49,37 @@ def permit_for(site: Site, nuclide: str, on: date) -> Permit | None:
     return mine.filter(valid_from__lte=on, valid_to__gte=on).first() or mine.order_by("-valid_to").first()
 
 
+def add_permit(
+    site: Site,
+    *,
+    number: str,
+    nuclide: str,
+    holding_mbq: float,
+    sewer_mbq_a_month: float | None,
+    valid_from: date,
+    valid_to: date,
+    accumulation_days: int | None = None,
+) -> Permit:
+    """One row a nuclide, as the paper says. Raises NotDone when a row of that day is there already."""
+    if valid_to < valid_from:
+        raise NotDone(["A permit ends after it begins"])
+    row, made = Permit.objects.get_or_create(
+        site=site,
+        nuclide=nuclide,
+        valid_from=valid_from,
+        defaults={
+            "number": number.strip(),
+            "holding_mbq": holding_mbq,
+            "sewer_mbq_a_month": sewer_mbq_a_month,
+            "valid_to": valid_to,
+            "accumulation_days": accumulation_days,
+        },
+    )
+    if not made:
+        raise NotDone([f"Permit {row.number} for {nuclide} from that day is recorded already"])
+    return row
+
+
 def terms_of(permit: Permit | None) -> Terms | None:
     if permit is None:
         return None

@@ -13,9 +13,9 @@ from django.utils import timezone
 from gantry.apps.accounts.access import requires
 from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy import services
-from gantry.apps.radiopharmacy.forms import DisposalForm
+from gantry.apps.radiopharmacy.forms import DisposalForm, PermitForm
 from gantry.apps.radiopharmacy.models import Permit
-from gantry.apps.radiopharmacy.services.permits import disposals_of, item_ids, month_of, permit_for
+from gantry.apps.radiopharmacy.services.permits import add_permit, disposals_of, item_ids, month_of, permit_for
 from gantry.apps.radiopharmacy.views.sites import site_for, sites_for, zone_of
 from gantry.apps.radiopharmacy.views.today import SEES
 from gantry.domain.access import Verb
@@ -58,13 +58,16 @@ def holdings_of(site: Site, permits: list[Permit], now: datetime) -> list[Holdin
 def holdings(request: HttpRequest) -> HttpResponse:
     site, now = site_for(request), request.now
     zone, may = zone_of(site), request.acting.may(Verb.ACCEPT_BATCH)
-    form = DisposalForm(request.POST or None, now=now, zone=zone)
+    what = request.POST.get("what", "")
+    form = DisposalForm(request.POST if what == "dispose" else None, now=now, zone=zone)
+    permit = PermitForm(request.POST if what == "permit" else None, prefix="permit", now=now, zone=zone)
     stored = services.decay_store(site, at=now)
     with timezone.override(zone):
-        if request.method == "POST" and form.is_valid():
+        asked, verb = (permit, add) if what == "permit" else (form, dispose)
+        if request.method == "POST" and asked.is_valid():
             if not may:
-                raise PermissionDenied("You may not dispose of activity")
-            if dispose(request, site, form, stored):
+                raise PermissionDenied("You may not change holdings")
+            if verb(request, site, asked, stored):
                 return redirect(f"{reverse('tracer:holdings')}?site={site.pk}")
         first, end = month_of(site, now)
         permits = list(Permit.objects.for_user(request.acting.scope).filter(site=site).order_by("nuclide", "-valid_to"))
@@ -83,9 +86,10 @@ def holdings(request: HttpRequest) -> HttpResponse:
                 "month": first,
                 "sewer": TO_SEWER,
                 "form": form,
+                "permit_form": permit,
                 "may_dispose": may,
             },
-            status=422 if form.errors else 200,
+            status=422 if form.errors or permit.errors else 200,
         )
 
 
@@ -109,4 +113,21 @@ def dispose(request: HttpRequest, site: Site, form: DisposalForm, stored) -> boo
             form.add_error(None, reason)
         return False
     messages.success(request, f"{len(items)} gone, {row.activity_mbq:.2f} MBq of {row.nuclide}.")
+    return True
+
+
+def add(request: HttpRequest, site: Site, form: PermitForm, stored) -> bool:
+    given = form.cleaned_data
+    sewer = given["sewer_mbq_a_month"]
+    try:
+        row = add_permit(
+            site, number=given["number"], nuclide=given["nuclide"], holding_mbq=float(given["holding_mbq"]),
+            sewer_mbq_a_month=None if sewer is None else float(sewer), valid_from=given["valid_from"],
+            valid_to=given["valid_to"],
+        )  # fmt: skip
+    except services.NotDone as refused:
+        for reason in refused.reasons:
+            form.add_error(None, reason)
+        return False
+    messages.success(request, f"Permit {row.number} for {row.nuclide} is recorded: orders are held against it.")
     return True

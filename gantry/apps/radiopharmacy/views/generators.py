@@ -1,0 +1,126 @@
+"""The site's generators: what an elution should give now, today's breakthrough, and when they come to their end."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+
+from gantry.apps.accounts.access import requires
+from gantry.apps.audit.services import Stale
+from gantry.apps.audit.timeline import timeline
+from gantry.apps.radiopharmacy import services
+from gantry.apps.radiopharmacy.forms import BreakthroughForm, EluteForm, GeneratorForm
+from gantry.apps.radiopharmacy.models import Elution, Generator, GeneratorDay
+from gantry.apps.radiopharmacy.services import generators as verbs
+from gantry.apps.radiopharmacy.views.sites import site_for, sites_for, zone_of
+from gantry.apps.radiopharmacy.views.today import SEES
+from gantry.domain.access import Verb
+from gantry.domain.generator import DayState
+from gantry.domain.lifecycle import IllegalMove
+from gantry.reference.generators import ELUTION_YIELD, GENERATORS
+
+
+@requires(*SEES)
+def generators(request: HttpRequest) -> HttpResponse:
+    site, now = site_for(request), request.now
+    zone, may = zone_of(site), request.acting.may(Verb.ACCEPT_BATCH)
+    form = GeneratorForm(request.POST or None, now=now, zone=zone)
+    with timezone.override(zone):
+        if request.method == "POST" and form.is_valid():
+            if not may:
+                raise PermissionDenied("You may not install a generator")
+            given = form.cleaned_data
+            row = verbs.install(
+                site, kind=given["kind"], number=given["number"], made_at=given["calibrated_at"],
+                calibrated_mbq=float(given["calibrated_mbq"]), calibrated_at=given["calibrated_at"],
+            )  # fmt: skip
+            return redirect("tracer:generator", row.pk)
+        mine = (
+            Generator.objects.for_user(request.acting.scope).filter(site=site, retired_at=None).select_related("site")
+        )
+        rows = [
+            {
+                "row": one,
+                "kind": verbs.kind_of(one),
+                "now_mbq": verbs.expected_mbq(one, at=now),
+                "today": today(request, one),
+            }
+            for one in mine.order_by("number")
+        ]
+        return render(
+            request,
+            "tracer/generators.html",
+            {"site": site, "sites": list(sites_for(request)), "rows": rows, "form": form, "may": may},
+            status=422 if form.errors else 200,
+        )
+
+
+def today(request: HttpRequest, generator: Generator) -> str:
+    on = request.now.astimezone(zone_of(generator.site)).date()
+    days = GeneratorDay.objects.for_user(request.acting.scope).filter(generator=generator, on=on)
+    return str(days.values_list("state", flat=True).first() or DayState.UNTESTED.value)
+
+
+@requires(*SEES)
+def generator(request: HttpRequest, key: UUID) -> HttpResponse:
+    row = get_object_or_404(Generator.objects.for_user(request.acting.scope).select_related("site"), pk=key)
+    zone, what, now = zone_of(row.site), request.POST.get("what", ""), request.now
+    kind, told = verbs.kind_of(row), {"now": now, "zone": zone}
+    initial = {"instrument": request.session.get("instrument", "")}
+    elute = EluteForm(request.POST if what == "elute" else None, prefix="elute", initial=initial, **told)
+    test = BreakthroughForm(request.POST if what == "test" else None, prefix="test", kind=kind, **told)
+    form = {"elute": elute, "test": test}.get(what)
+    with timezone.override(zone):
+        if request.method == "POST" and form is not None and form.is_valid():
+            act(request, row, what, form)
+            if not form.errors:
+                return redirect("tracer:generator", row.pk)
+        elutions = Elution.objects.for_user(request.acting.scope).filter(day__generator=row)
+        return render(
+            request,
+            "tracer/generator.html",
+            {
+                "generator": row,
+                "kind": kind,
+                "fact": GENERATORS[row.kind],
+                "efficiency": ELUTION_YIELD,
+                "now_mbq": verbs.expected_mbq(row, at=now),
+                "ended": verbs.why_ended(row, at=now),
+                "today": today(request, row),
+                "elutions": elutions.order_by("-at")[:20],
+                "elute": elute,
+                "test": test,
+                "events": timeline(row.pk),
+                "may_elute": request.acting.may(Verb.DRAW),
+                "may_release": request.acting.may(Verb.ACCEPT_BATCH),
+                "list": f"{reverse('tracer:generators')}?site={row.site_id}",
+            },
+            status=422 if form is not None and form.errors else 200,
+        )
+
+
+def act(request: HttpRequest, row: Generator, what: str, form) -> None:
+    now, by = request.now, request.acting.actor
+    needs = Verb.DRAW if what == "elute" else Verb.ACCEPT_BATCH
+    if not request.acting.may(needs):
+        raise PermissionDenied(f"You may not {what} a generator")
+    if what == "elute":
+        given = form.cleaned_data
+        reading = services.Reading(
+            float(given["activity_mbq"]), given["at"], given["instrument"], float(given["volume_ml"])
+        )
+        made = verbs.elute(row, reading, now=now, by=by)
+        messages.success(request, f"{made.activity_mbq:.0f} MBq of {made.expected_mbq:.0f} MBq expected.")
+        return
+    try:
+        day = verbs.release_or_block(verbs.day_of(row, now), form.tests(), at=now, now=now, by=by)
+    except (IllegalMove, Stale):
+        form.add_error(None, "Today has been decided already: look at what happened below")
+        return
+    (messages.success if day.state == DayState.RELEASED else messages.error)(
+        request, f"The generator is {day.state} today."
+    )
