@@ -197,7 +197,9 @@ class Board:
         moved = (t - patient.preparation_min != was) | elsewhere
         once = MOVED * (1 + 3 * before) + PROTECTED * protected
         cost += np.where(moved, once if patient.told else 1.0, 0.0) + np.where(elsewhere, 2 * MOVED, 0.0)
-        return cost + np.abs(t - patient.preparation_min - was)
+        shift = np.abs(t - patient.preparation_min - was)
+        # A long wait for one is worse than short ones for several, so people keep their order.
+        return cost + shift + 2.0 * (shift / 60) ** 2
 
     def out_cost(self, index: int) -> float:
         """What it costs to have nothing for this patient today."""

@@ -398,11 +398,26 @@ def harm(s: Situation, o: Option) -> tuple[float, ...]:
 def ranked(s: Situation, options: Iterable[Option], most: int = 3) -> list[Option]:
     """The best first, one of each way, none that comes to the same plan as a better one."""
     found: list[Option] = []
-    for each in sorted(options, key=lambda o: (harm(s, o), list(Way).index(o.way), -o.fraction)):
+    for each in sorted(
+        (o for o in options if uses_its_way(s, o)), key=lambda o: (harm(s, o), list(Way).index(o.way), -o.fraction)
+    ):
         same = any(outcome(each) == outcome(o) for o in found)
         if not same and each.way not in {o.way for o in found}:
             found.append(each)
     return found[:most]
+
+
+def uses_its_way(s: Situation, o: Option) -> bool:
+    """Whether the plan uses what its way adds; if not, it is only a poorer way to wait."""
+    tracers = {p.ref: (p.tracer, p.activity_mbq) for p in s.day.patients}
+    changed = any(tracers[v.patient] != (o.day.patient(v.patient).tracer, o.day.patient(v.patient).activity_mbq)
+                  for v in o.plan.visits)  # fmt: skip
+    return {
+        Way.OTHER_SITE: any(move.other_place and move.standing is not Standing.INJECTED for move in o.moves),
+        Way.OTHER_RUN: any(mbq > s.plan.orders.get(ref, 0.0) + 1e-6 for ref, mbq in o.plan.orders.items()),
+        Way.LENGTHEN: changed,
+        Way.OTHER_TRACER: changed,
+    }.get(o.way, True)
 
 
 def outcome(o: Option) -> frozenset[tuple[str, int | None, str]]:

@@ -404,18 +404,28 @@ def _journey(row: Appointment) -> int:
 
 
 def other_days(built: Built, *, now: datetime) -> dict[str, Offer]:
-    """For everybody not injected yet: the network's best time on a later day."""
-    zone = ZoneInfo(built.site.zone)
+    """For everybody not injected yet: the network's best time on a later day, no scanner twice at once."""
     found: dict[str, Offer] = {}
-    for ref, row in built.appointments.items():
+    taken: list[tuple[UUID, datetime, datetime]] = []
+    graver = sorted(built.day.patients, key=lambda p: (-p.weight, built.day.patients.index(p)))
+    for ref in (patient.ref for patient in graver):
         facts = built.circumstances.get(ref)
         if facts is None or facts.standing in (Standing.INJECTED, Standing.SCANNING, Standing.SCANNED):
             continue
-        for offer in offers_for(row.procedure, now=now, limit=20):
-            if offer.arrival_at.astimezone(zone).date() > built.on:
-                found[ref] = offer
-                break
+        for offer in later_offers(built, ref, now=now):
+            start, end = offer.plan.scanner.start, offer.plan.scanner.end
+            if any(s == offer.choice.scanner and a < end and start < b for s, a, b in taken):
+                continue
+            taken.append((offer.choice.scanner, start, end))
+            found[ref] = offer
+            break
     return found
+
+
+def later_offers(built: Built, ref: str, *, now: datetime, limit: int = 80) -> list[Offer]:
+    zone = ZoneInfo(built.site.zone)
+    offers = offers_for(built.appointments[ref].procedure, now=now, limit=limit)
+    return [offer for offer in offers if offer.arrival_at.astimezone(zone).date() > built.on]
 
 
 def said_offer(offer: Offer) -> str:

@@ -17,7 +17,7 @@ from gantry.apps.booking.services import Choice, Gone, Refused
 from gantry.apps.booking.services.offering import Offer
 from gantry.apps.estate.models import ActivityAllotment, Fault, Site
 from gantry.apps.scheduling.models import RecoveryMove, RecoveryPlan
-from gantry.apps.scheduling.services.building import Built, build, other_day, other_days, said_offer
+from gantry.apps.scheduling.services.building import Built, build, later_offers, other_day, other_days, said_offer
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator
 from gantry.domain.scheduling.failures import Failure, FailureKind, Situation, Standing, injected
@@ -234,7 +234,7 @@ def carry_out(looked: Looked, made: Option, cause: Cause, *, now: datetime, by: 
         if move.standing in HERE or row.state == AppointmentState.ARRIVED:
             done.append(by_hand(row, "is here: tell them yourself and turn the visit away on the board"))
             continue
-        done.append(to_another_day(row, looked.offers.get(move.patient), cause, now=now, by=by))
+        done.append(to_another_day(row, looked, cause, now=now, by=by))
     waiting = changed_visits(looked, made)
     for move in made.moves:
         row = looked.built.appointments[move.patient]
@@ -277,18 +277,19 @@ def to_visit(
     return {"was": row, "now": moved, "outcome": "moved", "said": f"{local:%H:%M} at {moved.site.name}"}
 
 
-def to_another_day(row: Appointment, offer: Offer | None, cause: Cause, *, now: datetime, by: Actor) -> dict[str, Any]:
+def to_another_day(row: Appointment, looked: Looked, cause: Cause, *, now: datetime, by: Actor) -> dict[str, Any]:
     """A place on another day is kept for them at once; with none, the appointment ends and they are offered one."""
-    if offer is None:
-        booking.cancel(row, cause=cause, now=now, by=by)
-        return {
-            "was": row,
-            "now": None,
-            "outcome": "another_day",
-            "said": "No other time found yet: ring and offer one",
-        }
-    moved = moved_or_not(row, offer.choice, cause, now=now, by=by)
-    return {"was": row, "now": moved, "outcome": "another_day", "said": said_offer(offer)}
+    shown = looked.offers.get(str(row.pk))
+    offers = [shown, *later_offers(looked.built, str(row.pk), now=now)] if shown else []
+    for offer in offers:
+        try:
+            moved = booking.move(row, offer.choice, cause=cause, now=now, by=by)
+        except Refused:
+            continue
+        if isinstance(moved, Appointment):
+            return {"was": row, "now": moved, "outcome": "another_day", "said": said_offer(offer)}
+    booking.cancel(row, cause=cause, now=now, by=by)
+    return {"was": row, "now": None, "outcome": "another_day", "said": "No other time found yet: ring and offer one"}
 
 
 def moved_or_not(row: Appointment, choice: Choice, cause: Cause, *, now: datetime, by: Actor) -> Appointment:

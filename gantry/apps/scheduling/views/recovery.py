@@ -199,8 +199,9 @@ def sentence(o: Option) -> str:
     away = sum(m.other_place for m in o.moves)
     if away:
         parts.append(f"{away} of them to another site")
-    cost = f"{o.extra_mbq:+,.0f} MBq at the runs' reference times" if abs(o.extra_mbq) >= 1 else "no more activity"
-    pence = f", £{abs(o.extra_pence) / 100:,.2f} {'more' if o.extra_pence > 0 else 'less'}" if o.extra_pence else ""
+    more = "more" if o.extra_mbq > 0 else "less"
+    cost = f"{abs(o.extra_mbq):,.0f} MBq {more}" if abs(o.extra_mbq) >= 1 else "no more activity"
+    pence = f" and £{abs(o.extra_pence) / 100:,.2f} {'more' if o.extra_pence > 0 else 'less'}" if o.extra_pence else ""
     return f"{'; '.join(parts)}. It takes {cost}{pence}."
 
 
