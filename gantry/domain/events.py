@@ -144,6 +144,7 @@ class EventKind(StrEnum):
     CLOCK_ADJUSTED = "clock_adjusted"
     CLOCK_STOPPED = "clock_stopped"
     BREAK_GLASS_USED = "break_glass_used"
+    BREAK_GLASS_REVIEWED = "break_glass_reviewed"
     PERSON_SIGNED_IN = "person_signed_in"
     MESSAGE_RECEIVED = "message_received"
     MESSAGE_REFUSED = "message_refused"

@@ -83,6 +83,7 @@ def test_break_glass_opens_one_patient_for_four_hours_and_is_reviewed_by_another
     assert not review_break_glass(opened, by=person, now=NOW)
     assert review_break_glass(opened, by=other, now=NOW)
     assert not review_break_glass(opened, by=other, now=NOW)
+    assert Event.objects.get(kind=EventKind.BREAK_GLASS_REVIEWED).by == f"person:{other.pk}"
     assert BreakGlass.objects.get().reviewed_by == other
 
 

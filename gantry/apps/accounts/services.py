@@ -61,8 +61,17 @@ def break_glass(acting: Acting, patient: UUID, *, reason: str, now: datetime) ->
 @transaction.atomic
 def review_break_glass(opened: BreakGlass, *, by: Person, now: datetime) -> bool:
     """Somebody else looks at why. False when it was reviewed already, or by the one who broke the glass."""
-    return bool(
+    reviewed = (
         BreakGlass.objects.filter(pk=opened.pk, reviewed_at=None)
         .exclude(person=by)
         .update(reviewed_at=now, reviewed_by=by)
     )
+    if reviewed:
+        append(
+            EventKind.BREAK_GLASS_REVIEWED,
+            subjects={"patient": opened.patient, "person": opened.person_id, "break_glass": opened.pk},
+            happened_at=now,
+            recorded_at=now,
+            by=Actor(f"person:{by.pk}", by.name, None, by.pk),
+        )
+    return bool(reviewed)

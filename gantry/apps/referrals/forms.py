@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -38,6 +38,7 @@ SPAN = {"clinical_question": 12, "declaration": 12, "address": 6, "report_to": 3
 WIDTHS = {Kind.INTEGER: "4", Kind.NUMBER: "5"}
 ROWS_SHOWN, ROWS_MOST = 2, 8
 SHORT, SHORT_WORDS = 3, 20
+LONGEST_HOLD = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +388,15 @@ class HoldForm(Form):
     version = forms.IntegerField(widget=forms.HiddenInput)
     until = DateField(label="Until")
     reason = forms.CharField(label="Why does it wait?", max_length=300)
+
+    def clean_until(self) -> date:
+        """A hold without an end in sight is a patient out of sight."""
+        until: date = self.cleaned_data["until"]
+        if until > self.now.date() + LONGEST_HOLD:
+            raise forms.ValidationError("Choose a day within a year: somebody must look again")
+        if until <= self.now.date():
+            raise forms.ValidationError("Choose a day after today")
+        return until
 
 
 class ReasonForm(Form):

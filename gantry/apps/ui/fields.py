@@ -1,6 +1,6 @@
 """Form fields for the ways people type dates, times, NHS numbers and quantities."""
 
-from datetime import date, datetime, time, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from django import forms
@@ -8,6 +8,9 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from gantry.apps.ui import typed
+
+FARTHEST = timedelta(days=366)
+"""A moment that somebody types is within a year of now: anything else is a slip of the keys."""
 
 
 class Parts(NamedTuple):
@@ -154,9 +157,12 @@ class MomentField(ToldTheTime, forms.Field):
             return value
         now, zone = self.moment()
         try:
-            return typed.read_moment(str(value), now, zone, past=self.past)
+            moment = typed.read_moment(str(value), now, zone, past=self.past)
         except typed.NotUnderstood as refused:
             raise ValidationError(f"{_subject(self, 'The time')} {refused}") from None
+        if abs(moment - now) > FARTHEST:
+            raise ValidationError(f"{_subject(self, 'The time')} is more than a year away")
+        return moment
 
 
 class NhsNumberField(forms.CharField):
