@@ -8,12 +8,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from gantry.cli import day_recover
 from gantry.domain.scheduling.certificate import Certificate, bound
 from gantry.domain.scheduling.check import faults, score
 from gantry.domain.scheduling.files import Refused, read_certificate, read_day, read_plan, write_plan
 from gantry.domain.scheduling.problem import Day, Plan, Score
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command()(day_recover.recover)
 
 
 @app.command()
