@@ -167,6 +167,22 @@ def test_an_implausible_syringe_is_stopped_by_name_overridden_by_name_and_record
     draw(batch, 300, volume_ml=2.0, plausible=True, already_happened=True)
 
 
+def test_a_swapped_syringe_is_named_and_stops_authorising_until_it_is_measured_right():
+    batch = a_batch()
+    one, other = draw(batch, 200), draw(batch, 300)
+    at = NOW + 10 * MINUTE
+    later = 0.5 ** ((at - NOW) / F18.half_life)
+
+    def checked(mbq, when):
+        return services.check_dose(one, activity_mbq=mbq, at=when, instrument="Calibrator 1", now=when, by=BY)
+
+    (said,) = checked(300 * later, at)
+    assert said.startswith("Swapped syringe") and other.container.barcode in said
+    assert services.why_not_itself(one) == [said]
+    assert Event.objects.get(kind="breach_recorded").data["act"] == "check"
+    assert checked(200 * later, at + MINUTE) == [] and services.why_not_itself(one) == []
+
+
 def test_a_residual_that_cannot_be_is_recorded_and_shown_as_a_breach():
     dose = given(draw(a_batch()))
     at = NOW + 20 * MINUTE

@@ -170,6 +170,14 @@ class ResidualForm(Form):
     layout = (Section("Residual", ("activity_mbq:4", "at:4", "instrument:4")),)
 
 
+class CheckForm(Form):
+    """A syringe that is measured again before it is given."""
+
+    activity_mbq = activity("In the syringe")
+    at = MomentField(label="Measured", initial="now")
+    instrument = instrument()
+
+
 class WasteForm(Form):
     cause = forms.ChoiceField(label="Why was it not given?")
     at = MomentField(label="When", initial="now")

@@ -26,10 +26,12 @@ from gantry.apps.radiopharmacy.services.doses import (
     administer,
     assay_residual,
     assign,
+    check_dose,
     draw,
     retime,
     return_dose,
     waste,
+    why_not_itself,
     why_not_this_dose,
 )
 from gantry.apps.radiopharmacy.services.ledger import entries_of, statement, vial_statement
@@ -57,6 +59,7 @@ __all__ = [
     "assign",
     "balance",
     "cancel_order",
+    "check_dose",
     "close_run",
     "confirm_order",
     "count_vial",
@@ -90,5 +93,6 @@ __all__ = [
     "vial_statement",
     "waste",
     "waste_by_cause",
+    "why_not_itself",
     "why_not_this_dose",
 ]

@@ -20,7 +20,7 @@ from gantry.domain import decay
 from gantry.domain.appointment import ACTIVE, AppointmentState
 from gantry.domain.decay import net_administered_mbq, why_not_plausible
 from gantry.domain.events import Actor, Cause, EventKind
-from gantry.domain.implausible import Drawing, Finding, Rule, VialNow, findings, residual_findings
+from gantry.domain.implausible import Drawing, Finding, Rule, VialNow, findings, recheck, residual_findings
 from gantry.domain.instrument import DeviceKind
 from gantry.domain.ledger import Way
 from gantry.domain.lifecycle import advance
@@ -35,7 +35,8 @@ from gantry.domain.supply import (
     why_not_matched,
     why_not_usable,
 )
-from gantry.reference.hot_lab import MAX_VOLUME_ML, VOLUME_TOLERANCE_PERCENT
+from gantry.reference.hot_lab import CHECK_PERCENT, MAX_VOLUME_ML, VOLUME_TOLERANCE_PERCENT
+from gantry.reference.nuclides import NUCLIDES
 from gantry.reference.protocols import product_of
 
 CALIBRATOR_SPREAD = 1.05
@@ -321,6 +322,39 @@ def return_dose(dose: Dose, *, reason: str, at: datetime, now: datetime, by: Act
         dose.batch, Way.RETURNED, dose.container.barcode, left, at=at, instrument="", computed=True, by=by, event=event
     )
     return dose
+
+
+@transaction.atomic
+def check_dose(
+    dose: Dose, *, activity_mbq: float, at: datetime, instrument: str, now: datetime, by: Actor
+) -> list[str]:
+    """A syringe measured again before it is given. What looks wrong is said, and stops authorising its injection."""
+    if dose.state not in (DoseState.PREPARED, DoseState.ASSIGNED):
+        raise NotDone([f"This dose is already {DoseState(dose.state).replace('_', ' ')}"])
+    data = {"mbq": activity_mbq, "expected_mbq": drawn_for(dose).activity_at(at), "instrument": instrument}
+    event = record(dose, EventKind.ACTIVITY_COUNTED, at=at, now=now, by=by, data=data)
+    measure(dose, "check", activity_mbq, at, instrument, by, event)
+    ledger.post(
+        dose.batch, Way.COUNTED, dose.container.barcode, activity_mbq, at=at, instrument=instrument, by=by, event=event
+    )
+    reasons = why_not_itself(dose)
+    if reasons:
+        record(dose, EventKind.BREACH_RECORDED, at=at, now=now, by=by, data={"act": "check", "reasons": reasons})
+    return reasons
+
+
+def why_not_itself(dose: Dose) -> list[str]:
+    """Why the last check of a syringe says that it is not what its label says; empty when it agrees or was not made."""
+    last = dose.container.assays.filter(purpose="check").order_by("-at", "-pk").first()
+    if last is None:
+        return []
+    others = Dose.objects.filter(site_id=dose.site_id, state__in=[DoseState.PREPARED, DoseState.ASSIGNED])
+    bench = {one.container.barcode: drawn_for(one) for one in others.select_related("container")}
+    book = bench | {dose.container.barcode: drawn_for(dose)}
+    reading = decay.Assay(nuclide_of(dose.tracer), last.activity_mbq, last.at)
+    known = [fact.value for fact in NUCLIDES.values()]
+    found = recheck(reading, dose.container.barcode, book, percent=CHECK_PERCENT.value, known=known)
+    return [str(found)] if found else []
 
 
 def residual_of(dose: Dose) -> decay.Assay | None:

@@ -15,7 +15,7 @@ from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.services import why_not_measured_with
 from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.barcodes import code_128
-from gantry.apps.radiopharmacy.forms import DrawForm, ResidualForm, WasteForm
+from gantry.apps.radiopharmacy.forms import CheckForm, DrawForm, ResidualForm, WasteForm
 from gantry.apps.radiopharmacy.models import Batch, Dose
 from gantry.apps.radiopharmacy.services.doses import residual_of
 from gantry.apps.radiopharmacy.services.prescribing import advice_for
@@ -25,6 +25,7 @@ from gantry.apps.radiopharmacy.views.today import SEES, name_of
 from gantry.domain.access import Scope, Verb
 from gantry.domain.appointment import ACTIVE
 from gantry.domain.decay import Assay, why_not_plausible
+from gantry.domain.implausible import residual_findings
 from gantry.domain.instrument import DeviceKind
 from gantry.domain.lifecycle import IllegalMove
 from gantry.domain.supply import DoseState, volume_ml
@@ -170,7 +171,8 @@ def dose(request: HttpRequest, key: UUID) -> HttpResponse:
     told = {"now": request.now, "zone": zone}
     residual = ResidualForm(request.POST if what == "residual" else None, prefix="left", initial=initial, **told)
     wasting = WasteForm(request.POST if what == "waste" else None, prefix="waste", **told)
-    form = {"residual": residual, "waste": wasting}.get(what)
+    check = CheckForm(request.POST if what == "check" else None, prefix="check", initial=initial, **told)
+    form = {"residual": residual, "waste": wasting, "check": check}.get(what)
     with timezone.override(zone):
         may = request.acting.may(Verb.DRAW)
         if request.method == "POST" and may and form is not None and form.is_valid():
@@ -185,7 +187,8 @@ def dose(request: HttpRequest, key: UUID) -> HttpResponse:
                 "dose": row,
                 "tracer": name_of(row.tracer),
                 "now_mbq": before.activity_at(request.now),
-                "doubts": why_not_plausible(before, residual_of(row), row.injected_at) if row.injected_at else [],
+                "doubts": doubts_of(row, request.now),
+                "check": check,
                 "residual": residual,
                 "wasting": wasting,
                 "events": timeline(row.pk),
@@ -193,6 +196,15 @@ def dose(request: HttpRequest, key: UUID) -> HttpResponse:
             },
             status=422 if form is not None and form.errors else 200,
         )
+
+
+def doubts_of(row: Dose, now: datetime) -> list[str]:
+    """What looks wrong about a dose, before it was given or after."""
+    if row.injected_at is None:
+        return services.why_not_itself(row)
+    residual, before = residual_of(row), drawn_for(row)
+    named = residual_findings(before, residual, row.injected_at, now=now) if residual else []
+    return [str(each) for each in named] + why_not_plausible(before, residual, row.injected_at)
 
 
 def settle(request: HttpRequest, row: Dose, what: str, form) -> None:
@@ -211,6 +223,20 @@ def settle(request: HttpRequest, row: Dose, what: str, form) -> None:
             messages.success(
                 request, f"Net given: {row.net_mbq:.1f} MBq at {timezone.localtime(row.injected_at):%H:%M}."
             )
+        elif what == "check":
+            reasons = services.check_dose(
+                row,
+                activity_mbq=float(given["activity_mbq"]),
+                at=given["at"],
+                instrument=given["instrument"],
+                now=now,
+                by=by,
+            )
+            request.session["instrument"] = given["instrument"]
+            if reasons:
+                messages.error(request, "It is not what its label says. It may not be given until somebody knows why.")
+            else:
+                messages.success(request, "It is what its label says.")
         else:
             services.waste(row, cause=form.given_cause(), at=given["at"], now=now, by=by)
             messages.success(request, "Wasted, with its cause.")

@@ -12,7 +12,7 @@ from gantry.apps.booking.services.need import prescribed_mbq
 from gantry.apps.estate.models import Scanner
 from gantry.apps.estate.services import why_not_fit
 from gantry.apps.radiopharmacy.models import Dose
-from gantry.apps.radiopharmacy.services import Impossible, administer, assign, why_not_this_dose
+from gantry.apps.radiopharmacy.services import Impossible, administer, assign, why_not_itself, why_not_this_dose
 from gantry.apps.radiopharmacy.services.doses import batch_facts
 from gantry.apps.radiopharmacy.services.stock import drawn_for
 from gantry.apps.referrals.models import Authorisation
@@ -97,7 +97,9 @@ def injection_facts(
         pregnancy_enquiry_made=enquiry is not None,
         may_be_pregnant=enquiry is not None and answered(enquiry) not in ("", "no"),
         not_authorised=not_authorised,
-        not_usable=list(why_not_usable(batch_facts(dose.batch), product=product_of(tracer), at=at)) if dose else [],
+        not_usable=[*why_not_usable(batch_facts(dose.batch), product=product_of(tracer), at=at), *why_not_itself(dose)]
+        if dose
+        else [],
         not_matched=why_not_this_dose(dose, appointment, match=match or Match(), tracer=tracer) if dose else [],
         out_of_tolerance=why_out_of_tolerance(drawn_for(dose).activity_at(at), prescribed, TOLERANCE_PERCENT.value)
         if dose
