@@ -85,14 +85,15 @@ def subject(request: HttpRequest, kind: str, key: UUID) -> HttpResponse:
     if known is None or row is None:
         raise Http404(kind)
     referral = row if isinstance(row, Referral) else None
-    names = {site.pk: site.name for site in Site.objects.all()}
+    sites = list(Site.objects.all())
+    names, codes = {site.pk: site.name for site in sites}, {site.ods_code: site.name for site in sites}
     return render(
         request,
         "desk/timeline.html",
         {
             "kind": known.title,
             "name": _name(row),
-            "events": timeline(key, where=lambda site: names.get(site, "")),
+            "events": timeline(key, where=lambda site: names.get(site, ""), codes=codes),
             "next_step": _next(referral, request) if referral else None,
             "page": _page(known, row),
         },

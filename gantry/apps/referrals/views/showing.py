@@ -46,7 +46,9 @@ def detail(request: HttpRequest, key: UUID) -> HttpResponse:
 def shown(request: HttpRequest, referral: Referral, **more: Any) -> dict[str, Any]:
     on = timezone.localdate(request.now)
     case = services.case_of(referral, on)
-    names = {site.pk: site.name for site in Site.objects.all()}
+    sites = list(Site.objects.all())
+    names, codes = {site.pk: site.name for site in sites}, {site.ods_code: site.name for site in sites}
+    codes[referral.referring_organisation.ods_code] = referral.referring_organisation.name
     return {
         "referral": referral,
         "where": Where(referral),
@@ -62,7 +64,7 @@ def shown(request: HttpRequest, referral: Referral, **more: Any) -> dict[str, An
         "authorisations": authorisations(referral),
         "priors": list(referral.priors.order_by("-on")),
         "recipients": [row.organisation.name for row in referral.recipients.select_related("organisation")],
-        "events": timeline(referral.pk, where=lambda site: names.get(site, "")),
+        "events": timeline(referral.pk, where=lambda site: names.get(site, ""), codes=codes),
         "next_step": next_step(request, referral),
         "acts": acts(request, referral),
         **more,
