@@ -44,6 +44,7 @@ def referral_context(
     network: frozenset[str] | None = None,
     entitled_referrers: frozenset[str] | None = None,
     where: Signposts = DEMONSTRATION_SIGNPOSTS,
+    invented_people: bool = False,
 ) -> Context:
     return Context(
         limits=limits(on),
@@ -53,4 +54,5 @@ def referral_context(
         organisations=organisations or {},
         network=network,
         entitled_referrers=entitled_referrers,
+        invented_people=invented_people,
     )

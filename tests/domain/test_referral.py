@@ -56,6 +56,12 @@ def test_a_complete_referral_has_nothing_but_the_mark_of_a_test_number():
     assert event_after_checking(found()) is ReferralEvent.COMPLETE
 
 
+def test_where_everybody_is_invented_a_test_number_is_what_is_expected():
+    assert found(replace(CONTEXT, invented_people=True)) == []
+    doubted = found(replace(CONTEXT, invented_people=True), nhs_number="1111111111")
+    assert [finding.code for finding in doubted] == ["MDS-11"], "any other doubt is still said"
+
+
 def test_an_empty_referral_lists_every_gap_and_no_code_twice():
     gaps = findings({}, on=ON, context=CONTEXT)
     assert len(gaps) > 50

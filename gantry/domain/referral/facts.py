@@ -120,6 +120,8 @@ class Context:
     """ODS codes that may refer here; None where the caller cannot say."""
     entitled_referrers: frozenset[str] | None = None
     """Registration numbers on the referring employer's list; None where no list is held."""
+    invented_people: bool = False
+    """Whether NHS numbers of the test range are what is expected here, as in a demonstration."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from datetime import date
 
+from django.conf import settings
+
 from gantry.apps.accounts.models import Entitlement
 from gantry.apps.estate.models import Network, Organisation
 from gantry.apps.referrals.models import Referral
@@ -38,6 +40,7 @@ def context_for(network: Network, on: date, *, referring: Organisation | None = 
         network=members,
         entitled_referrers=entitled(referring, on) if referring else None,
         where=where,
+        invented_people=settings.DEMONSTRATION,
     )
 
 
