@@ -20,7 +20,14 @@ from gantry.solvers.day_plan.counting import most
 from gantry.solvers.day_plan.greedy import greedy
 from gantry.solvers.day_plan.packing import Packing
 from gantry.solvers.day_plan.reasons import conflict
-from gantry.solvers.day_plan.relaxation import Relaxation, Runs
+from gantry.solvers.day_plan.relaxation import MANY_COLUMNS, Relaxation, Runs
+
+SPARSE_MIN = 60
+"""How far apart first guesses of a scan are where there are very many columns."""
+
+
+TIE_NODES = 200
+"""How long ties are looked through, in branches and not in seconds: the same day gives the same plan."""
 
 
 class Stage(StrEnum):
@@ -82,6 +89,7 @@ def plan_day(day: Day, *, seconds: float = 30.0, seed: int = 0) -> Planned | Inf
 
 
 def plan_columns(columns: Columns, *, deadline: float, seed: int) -> Planned | Infeasible | Unfinished:
+    columns = columns.undominated()
     day = columns.day
     locks = sum(p.lock is not None for p in day.patients)
     if not columns.count:
@@ -148,9 +156,10 @@ def first_reach(columns: Columns, relaxation: Relaxation) -> Reached:
 
 
 def starters(columns: Columns) -> Ints:
-    """For each patient, group and start of scan, the cheapest column."""
-    order = np.lexsort((columns.pence, columns.scan, columns.group, columns.patient))
-    key = np.stack([columns.patient[order], columns.group[order], columns.scan[order]], 1)
+    """For each patient, group and start of scan, the cheapest column; fewer starts where there are very many."""
+    starts = columns.scan // (1 if columns.count <= MANY_COLUMNS else SPARSE_MIN)
+    order = np.lexsort((columns.pence, starts, columns.group, columns.patient))
+    key = np.stack([columns.patient[order], columns.group[order], starts[order]], 1)
     new = np.concatenate([[True], (np.diff(key, axis=0) != 0).any(axis=1)])
     first: Ints = order[new]
     return first
@@ -217,7 +226,7 @@ def among_ties(
     proved: list[Stage] = []
     for stage, costs in ((Stage.OVERTIME, beyond), (Stage.WAITING, waiting), (Stage.DOSE, dose)):
         if costs.any():
-            packed = packing.solve(costs, deadline=deadline, seed=seed, hint=chosen)
+            packed = packing.solve(costs, deadline=deadline, seed=seed, hint=chosen, nodes=TIE_NODES)
             if packed is None or not packed.proved:
                 break
             chosen = packed.columns

@@ -11,8 +11,9 @@ import numpy as np
 
 from gantry.domain.scheduling.certificate import chargeable
 from gantry.solvers.day_plan.columns import Columns, Ints
+from gantry.solvers.day_plan.greedy import guided
 from gantry.solvers.day_plan.packing import Packed, Packing
-from gantry.solvers.day_plan.relaxation import Relaxation, Relaxed, Runs
+from gantry.solvers.day_plan.relaxation import MANY_COLUMNS, Relaxation, Relaxed, Runs
 
 CLOSE = 1e-4
 """A gap of 0.01 %: where the proof is called closed."""
@@ -20,9 +21,12 @@ LEAVES = 128
 TIE_PENCE = 1e-5
 """Plans this near in price are ties: what follows in the order of objectives decides."""
 MANY = 20_000
-WIDER = (1.0, 8.0, 64.0, 512.0, float("inf"))
+NEXT_FEW = 8
+ENOUGH = 5e-4
+"""Where there are very many columns, a plan this near its bound is not looked beyond: half of 0.1 %."""
+WIDER = (1.0, 5.0, 25.0, 125.0, float("inf"))
 """How the target is raised, times 0.02 %, while nothing that cheap can be packed; never above a plan in hand."""
-BLIND = 8.0
+BLIND = 5.0
 """How far without any plan in hand: then it is better to ask first who can be scanned."""
 
 
@@ -82,6 +86,10 @@ def cheapest(
         low = min(leaf.bound for leaf in leaves)
         if best is None and low > dear * 0.9:
             return Cheapest(None, pence, low, tuple(leaves), False)
+        lowest = min(leaves, key=lambda leaf: leaf.bound)
+        for plan in guided(columns, lowest.values, lowest.reduced):
+            if reaches(columns, plan, value, moves) and (found := total_pence(columns, plan)) < pence - 1e-9:
+                best, pence = plan, found
         exact = False
         for widen in WIDER:
             target = min(low + max(1.0, 2e-4 * abs(low)) * widen, max(pence, low))
@@ -89,10 +97,16 @@ def cheapest(
             if packed is not None and (found := total_pence(columns, packed.columns)) < pence - 1e-9:
                 best, pence = packed.columns, found
             exact = packed is not None and packed.proved and pence <= target + TIE_PENCE
-            if exact or perf_counter() > deadline or (best is None and widen >= BLIND):
+            enough = best is not None and columns.count > MANY_COLUMNS and pence <= low * (1 + ENOUGH)
+            if exact or enough or perf_counter() > deadline or (best is None and widen >= BLIND):
                 break
         if best is None or perf_counter() > deadline or not splittable(leaves, pence):
             return Cheapest(best, pence, low, tuple(leaves), exact)
+
+
+def reaches(columns: Columns, plan: tuple[int, ...], value: int, moves: int) -> bool:
+    chosen = list(plan)
+    return int(columns.value[chosen].sum()) >= value and int(columns.moves[chosen].sum()) <= moves
 
 
 def undecided(leaf: Relaxed) -> int | None:
@@ -134,6 +148,16 @@ def candidates(columns: Columns, leaves: list[Relaxed] | tuple[Relaxed, ...], ta
     return np.nonzero(able)[0]
 
 
+def likeliest(columns: Columns, leaves: list[Relaxed], few: Ints) -> Ints:
+    """What the programme takes, and for each patient the next few: a plan comes out of these, but no proof."""
+    lowest = min(leaves, key=lambda leaf: leaf.bound)
+    order = few[np.lexsort((lowest.reduced[few], -lowest.values[few], columns.patient[few]))]
+    who = columns.patient[order]
+    rank = np.arange(len(order)) - np.searchsorted(who, who)
+    taken: Ints = np.sort(order[(rank < NEXT_FEW) | (lowest.values[order] > 1e-6)])
+    return taken
+
+
 def pack(
     columns: Columns,
     leaves: list[Relaxed],
@@ -148,12 +172,15 @@ def pack(
     few = candidates(columns, leaves, target)
     whole = len(few) <= MANY
     if not whole:
-        order = np.argsort(np.min([leaf.bound + leaf.reduced for leaf in leaves], axis=0)[few], kind="stable")
-        few = np.sort(few[order[:MANY]])
+        few = likeliest(columns, leaves, few)
     if known is not None:
         few = np.union1d(few, np.array(known, dtype=np.int64))
     packing = Packing(columns, few, value=value, moves=moves)
     packed = packing.solve(
-        np.concatenate(packing.pence()), deadline=deadline, seed=seed, hint=known if known is not None else ()
+        np.concatenate(packing.pence()),
+        deadline=deadline,
+        seed=seed,
+        gap=0.0 if whole else ENOUGH / 2,
+        hint=known if known is not None else (),
     )
     return packed if packed is None or whole else replace(packed, proved=False)

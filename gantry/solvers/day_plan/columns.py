@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from gantry.domain.scheduling.certificate import chargeable
 from gantry.domain.scheduling.check import staff_dose, waiting_min
 from gantry.domain.scheduling.problem import Day, Patient, PlannedVisit, Scanner, Window
 
@@ -78,12 +79,35 @@ class Columns:
             total -= running[which, self.starts[kind] - self.first_minute]
         return total
 
-    def holding(self, resource: int, minute: int, columns: Ints) -> Bools:
-        found = np.zeros(len(columns), bool)
+    def meeting(self, columns: Ints, resource: Ints, minute: Ints) -> tuple[Ints, Ints]:
+        """Which of `columns` holds which of these (resource, minute): places in the one and in the other."""
+        width = self.minutes + 1
+        keys = resource * width + (minute - self.first_minute)
+        order = np.argsort(keys, kind="stable")
+        sorted_keys = keys[order]
+        found_columns, found_rows = [], []
         for kind in range(len(self.resource)):
-            mine = self.resource[kind, columns] == resource
-            found |= mine & (self.starts[kind, columns] <= minute) & (minute < self.ends[kind, columns])
-        return found
+            base = self.resource[kind, columns] * width - self.first_minute
+            low = np.searchsorted(sorted_keys, base + self.starts[kind, columns])
+            size = np.searchsorted(sorted_keys, base + self.ends[kind, columns]) - low
+            at = np.repeat(np.arange(len(columns)), size)
+            within = np.arange(len(at)) - np.repeat(np.cumsum(size) - size, size)
+            found_columns.append(at)
+            found_rows.append(order[np.repeat(low, size) + within])
+        return np.concatenate(found_columns), np.concatenate(found_rows)
+
+    def undominated(self) -> "Columns":
+        """Without visits that another matches in all they hold, at no higher price, where neither delivery is scarce."""
+        free = np.array(
+            [d.ordered_mbq is None and d.most_mbq is None and not chargeable(d) for d in self.day.deliveries]
+        )
+        open_to = free[self.delivery]
+        order = np.lexsort((self.pence, ~open_to, self.uptake, self.injection, self.group, self.patient))
+        key = np.stack([each[order] for each in (self.patient, self.group, self.injection, self.uptake)], 1)
+        same = np.concatenate([[False], (np.diff(key, axis=0) == 0).all(axis=1)])
+        keep = np.ones(self.count, bool)
+        keep[order[same & open_to[order]]] = False
+        return self.only(keep)
 
     def visits(self, chosen: Sequence[int]) -> tuple[PlannedVisit, ...]:
         """The chosen columns as visits, each on a scanner of its own within its group."""

@@ -13,7 +13,9 @@ class Filling:
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
-        self.load = np.zeros((len(columns.resources), columns.minutes + 1), np.int64)
+        self.load = np.zeros((len(columns.resources), columns.minutes), np.int64)
+        self.full = np.zeros((len(columns.resources), columns.minutes + 1), np.int64)
+        """Minutes before this one at which the resource has nothing left."""
         limits = [d.ordered_mbq if d.ordered_mbq is not None else d.most_mbq for d in columns.day.deliveries]
         self.left: Floats = np.array([np.inf if limit is None else limit for limit in limits])
         edges = np.searchsorted(columns.patient, np.arange(len(columns.day.patients) + 1))
@@ -23,19 +25,19 @@ class Filling:
     def free(self, columns: Ints) -> Ints:
         c = self.columns
         good = c.drawn[columns] <= self.left[c.delivery[columns]]
-        full = np.zeros((self.load.shape[0], self.load.shape[1] + 1), np.int64)
-        np.cumsum(self.load >= c.capacity[:, None], axis=1, out=full[:, 1:])
         for kind in range(len(c.resource)):
             which = c.resource[kind, columns]
             start, end = c.starts[kind, columns] - c.first_minute, c.ends[kind, columns] - c.first_minute
-            good &= full[which, end] == full[which, start]
+            good &= self.full[which, end] == self.full[which, start]
         return columns[good]
 
     def take(self, column: int) -> None:
         c = self.columns
         for kind in range(len(c.resource)):
             start, end = c.starts[kind, column] - c.first_minute, c.ends[kind, column] - c.first_minute
-            self.load[c.resource[kind, column], start:end] += 1
+            resource = c.resource[kind, column]
+            self.load[resource, start:end] += 1
+            np.cumsum(self.load[resource] >= c.capacity[resource], out=self.full[resource, 1:])
         self.left[c.delivery[column]] -= c.drawn[column]
         self.taken[int(c.patient[column])] = int(column)
 
@@ -49,6 +51,27 @@ def fill(columns: Columns, order: Iterable[int], costs: Floats) -> tuple[int, ..
         if len(open_to):
             filling.take(int(open_to[np.argmin(costs[open_to])]))
     return tuple(sorted(filling.taken.values()))
+
+
+def guided(columns: Columns, fractions: Floats, reduced: Floats) -> list[tuple[int, ...]]:
+    """Plans near the programme's: what it takes whole first, then whom it is surest of, each where it adds least."""
+    patients = len(columns.day.patients)
+    sure = np.zeros(patients)
+    np.maximum.at(sure, columns.patient, fractions)
+    near = np.bincount(columns.patient[reduced < 1.0], minlength=patients)
+    found = []
+    for key in (lambda i: (-sure[i], near[i]), lambda i: (near[i], -sure[i])):
+        filling = Filling(columns)
+        for column in np.nonzero(fractions > 0.99)[0]:
+            if len(filling.free(np.array([column]))):
+                filling.take(int(column))
+        for patient in sorted(range(patients), key=key):
+            mine = filling.own[patient]
+            open_to = filling.free(mine[columns.value[mine] > 0]) if patient not in filling.taken else mine[:0]
+            if len(open_to):
+                filling.take(int(open_to[np.lexsort((-fractions[open_to], np.round(reduced[open_to], 6)))[0]]))
+        found.append(tuple(sorted(filling.taken.values())))
+    return found
 
 
 def greedy(columns: Columns) -> tuple[int, ...]:

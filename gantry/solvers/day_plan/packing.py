@@ -137,7 +137,14 @@ class Packing:
         return np.array(counts)
 
     def solve(
-        self, costs: Floats, *, deadline: float, seed: int, gap: float = 0.0, hint: Sequence[int] = ()
+        self,
+        costs: Floats,
+        *,
+        deadline: float,
+        seed: int,
+        gap: float = 0.0,
+        hint: Sequence[int] = (),
+        nodes: int = 1 << 30,
     ) -> Packed | None:
         """The least total; None where no plan was found, with certainty only if there was time."""
         size = self.count + len(self.extra_upper)
@@ -153,6 +160,7 @@ class Packing:
             "random_seed": seed,
             "mip_rel_gap": gap,
             "mip_abs_gap": 1e-7,
+            "mip_max_nodes": nodes,
             "mip_feasibility_tolerance": 1e-7,
             "time_limit": max(0.05, deadline - perf_counter()),
         }.items():

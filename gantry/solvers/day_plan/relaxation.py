@@ -13,9 +13,12 @@ import highspy
 import numpy as np
 
 from gantry.domain.scheduling.certificate import Prices, chargeable
-from gantry.solvers.day_plan.columns import Columns, Floats, Ints, peaks
+from gantry.solvers.day_plan.columns import Columns, Floats, Ints, ints, peaks
 
 ENDLESS = highspy.kHighsInf
+MANY_COLUMNS = 60_000
+AT_ONCE = 40
+"""Columns of one patient that come in at once where there are very many: a round of growing is dear then."""
 NOTHING = np.array([], dtype=np.int32)
 NO_VALUES = np.array([], dtype=np.float64)
 
@@ -158,19 +161,7 @@ class Relaxation:
                 rows.append(np.full(len(mine), row))
                 where.append(mine)
                 values.append(c.drawn[new][mine])
-        if self.grown:
-            kinds = np.array([kind == "minute" for kind, _, _ in self.grown])
-            first = np.array([a for _, a, _ in self.grown])
-            second = np.array([b for _, _, b in self.grown])
-            for kind in range(len(c.resource)):
-                hit = kinds & (first == c.resource[kind, new][:, None])
-                hit &= (second >= c.starts[kind, new][:, None]) & (second < c.ends[kind, new][:, None])
-                column, row_of = np.nonzero(hit)
-                rows.append(row_of + self.base_rows)
-                where.append(column)
-                values.append(np.ones(len(column)))
-            hit = ~kinds & (first == c.patient[new][:, None]) & (second == c.delivery[new][:, None])
-            column, row_of = np.nonzero(hit)
+        for column, row_of in (self._minutes_met(new, self.grown), self._links_met(new, self.grown)):
             rows.append(row_of + self.base_rows)
             where.append(column)
             values.append(np.ones(len(column)))
@@ -189,41 +180,52 @@ class Relaxation:
         self.order = np.concatenate([self.order, new])
         return size
 
+    def _minutes_met(self, columns: Ints, rows: list[tuple[str, int, int]]) -> tuple[Ints, Ints]:
+        which = [n for n, (kind, _, _) in enumerate(rows) if kind == "minute"]
+        resource, minute = ints(rows[n][1] for n in which), ints(rows[n][2] for n in which)
+        column, row = self.columns.meeting(columns, resource, minute)
+        return column, ints(which)[row]
+
+    def _links_met(self, columns: Ints, rows: list[tuple[str, int, int]]) -> tuple[Ints, Ints]:
+        number = {(a, b): n for n, (kind, a, b) in enumerate(rows) if kind == "link"}
+        if not number:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        c = self.columns
+        table = np.full((self.patients, len(self.day.deliveries)), -1, dtype=np.int64)
+        for (patient, delivery), row in number.items():
+            table[patient, delivery] = row
+        row_of = table[c.patient[columns], c.delivery[columns]]
+        met = np.nonzero(row_of >= 0)[0]
+        return met, row_of[met]
+
     def watch(self, wanted: list[tuple[str, int, int]]) -> int:
         """Add rows: a minute of a resource, or a patient's link to a run."""
         c, shift = self.columns, len(self.fixed_costs)
-        starts, index, values, upper = [], [], [], []
-        size = 0
-        for key in wanted:
-            if key in self.known:
-                continue
-            self.known.add(key)
-            self.grown.append(key)
-            kind, a, b = key
-            if kind == "minute":
-                mine = np.nonzero(c.holding(a, b, self.order))[0] + shift
-                amounts, limit = np.ones(len(mine)), float(c.capacity[a])
-            else:
-                mine = np.nonzero((c.patient[self.order] == a) & (c.delivery[self.order] == b))[0] + shift
-                mine = np.concatenate([[self.run_column[b]], mine])
-                amounts, limit = np.ones(len(mine)), 0.0
-                amounts[0] = -1.0
-            starts.append(size)
-            index.append(mine)
-            values.append(amounts)
-            upper.append(limit)
-            size += len(mine)
-        if starts:
-            self.highs.addRows(
-                len(starts),
-                np.full(len(starts), -ENDLESS),
-                np.array(upper),
-                size,
-                np.array(starts, dtype=np.int32),
-                np.concatenate(index).astype(np.int32),
-                np.concatenate(values),
-            )
-        return len(starts)
+        new = [key for key in dict.fromkeys(wanted) if key not in self.known]
+        if not new:
+            return 0
+        self.known.update(new)
+        self.grown += new
+        links = [(n, b) for n, (kind, _, b) in enumerate(new) if kind == "link"]
+        met = [self._minutes_met(self.order, new), self._links_met(self.order, new)]
+        row = np.concatenate([*(rows for _, rows in met), ints(n for n, _ in links)])
+        column = np.concatenate(
+            [*(columns + shift for columns, _ in met), ints(self.run_column[run] for _, run in links)]
+        )
+        amount = np.ones(len(row))
+        amount[len(row) - len(links) :] = -1.0
+        order = np.argsort(row, kind="stable")
+        limits = np.array([float(c.capacity[a]) if kind == "minute" else 0.0 for kind, a, _ in new])
+        self.highs.addRows(
+            len(new),
+            np.full(len(new), -ENDLESS),
+            limits,
+            len(order),
+            np.searchsorted(row[order], np.arange(len(new))).astype(np.int32),
+            column[order].astype(np.int32),
+            amount[order],
+        )
+        return len(new)
 
     def broken(self, values: Floats, used: Mapping[int, float]) -> list[tuple[str, int, int]]:
         c = self.columns
@@ -247,7 +249,7 @@ class Relaxation:
         """Grow until nothing is missing; stop at the deadline, or once the bound passes `good_enough` if that is given."""
         c, shift = self.columns, len(self.fixed_costs)
         self.choose(runs)
-        each = max(8, 400 // max(1, self.patients))
+        each = AT_ONCE if c.count > MANY_COLUMNS else max(8, 400 // max(1, self.patients))
         best: tuple[float, Duals, Floats] | None = None
         while True:
             left = max(0.01, self.deadline - perf_counter())
