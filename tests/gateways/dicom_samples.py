@@ -4,12 +4,13 @@ import contextlib
 import socket
 import struct
 from datetime import date, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from pynetdicom.transport import AssociationSocket
 
 from gantry.gateways.dicom.index import Changes, WorklistSource
@@ -110,6 +111,26 @@ def pet_image(number: int = 1, *, study: int = 1, rows: int = 16, **changes: Any
         setattr(ds, keyword, value)
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     return ds
+
+
+def cut_short(ds: Dataset, syntax: UID, *, keep: int = -62, undefined: bool = False) -> bytes:
+    """A data set as it is on the wire, ended too soon; its sequences of stated length, or not."""
+    for element in ds:
+        if element.VR == "SQ":
+            element.is_undefined_length = undefined
+            for item in element.value:
+                item.is_undefined_length_sequence_item = undefined
+    ds.file_meta.TransferSyntaxUID = syntax
+    with BytesIO() as buffer:
+        ds.save_as(buffer, enforce_file_format=True)
+        return without_meta(buffer.getvalue())[:keep]
+
+
+def without_meta(content: bytes) -> bytes:
+    """The bytes after the file meta information, where there is one."""
+    if content[128:132] != b"DICM":
+        return content
+    return content[132 + 12 + int.from_bytes(content[140:144], "little") :]
 
 
 def save(ds: Dataset, folder: Path, name: str = "") -> Path:

@@ -9,25 +9,30 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
 )
 from pynetdicom import AE
+from pynetdicom.dimse_primitives import C_STORE
 
 from gantry.gateways.dicom.server import Doors, Server, serve
 from gantry.gateways.dicom.status import Refusal, Status
 from gantry.gateways.dicom.storage import Kept, Store, StoredInstance, unindexed
-from tests.gateways.dicom_samples import LONDON, PET, pet_image, save
+from gantry.gateways.dicom.wholeness import not_whole
+from tests.gateways.dicom_samples import LONDON, PET, cut_short, pet_image, save, without_meta
 from tests.gateways.peers import needs, run_echoscu, run_storescu, statuses
 
 ROOT_FOLDER = Path(__file__).parents[2]
@@ -73,9 +78,7 @@ def server(shelf: Shelf, kept_in: Path) -> Iterator[Server]:
 
 
 def data_set_of(path: Path) -> bytes:
-    """The bytes after the file meta information."""
-    content = path.read_bytes()
-    return content[132 + 12 + int.from_bytes(content[140:144], "little") :]
+    return without_meta(path.read_bytes())
 
 
 def files(folder: Path) -> list[Path]:
@@ -139,6 +142,70 @@ def test_the_same_again_is_one_and_another_under_its_name_is_refused(
     assert "Another image was kept under this UID" in refused.stdout + refused.stderr
     assert [row.patient_id for row in shelf.rows.values()] == ["9990000018"]
     assert len(files(kept_in)) == 1
+
+
+SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian]
+
+
+def send_bytes(port: int, ds: Dataset, data_set: bytes, syntax: UID = ExplicitVRLittleEndian) -> tuple[int, str]:
+    """These bytes and no others: a toolkit would read a damaged data set and write it anew."""
+    ae = AE("TESTER")
+    ae.add_requested_context(ds.SOPClassUID, syntax)
+    association = ae.associate("127.0.0.1", port, ae_title="GANTRY")
+    assert association.is_established
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+    request.DataSet = BytesIO(data_set)
+    association._reactor_checkpoint.clear()
+    try:
+        association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
+        _, answer = association.dimse.get_msg(block=True)
+    finally:
+        association._reactor_checkpoint.set()
+        association.release()
+    return int(answer.Status), str(answer.ErrorComment or "")
+
+
+def test_an_image_cut_short_is_refused_and_leaves_nothing(server: Server, shelf: Shelf, kept_in: Path) -> None:
+    ds = pet_image()
+    status, reason = send_bytes(server.port, ds, cut_short(ds, ExplicitVRLittleEndian))
+    assert (status, reason) == (0xC000, "Cut short: (7FE0,0010) says 512 bytes, 450 came")
+    assert (shelf.rows, files(kept_in)) == ({}, [])
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_wherever_it_is_cut_it_is_seen_unless_between_two_elements(syntax: UID, undefined: bool) -> None:
+    ds = pet_image(rows=2)
+    whole = cut_short(ds, syntax, keep=1 << 20, undefined=undefined)
+    assert not_whole(memoryview(whole), syntax) is None
+    assert not_whole(memoryview(whole + b"\0" * 9), syntax) is None
+    unseen = [cut for cut in range(1, len(whole)) if not_whole(memoryview(whole[:cut]), syntax) is None]
+    # A header's first byte may be zero in big-endian: then it looks like padding.
+    assert len(unseen) <= len(ds) * (2 if syntax == ExplicitVRBigEndian else 1)
+
+
+def test_an_encapsulated_image_without_its_end_is_refused(server: Server, shelf: Shelf) -> None:
+    ds = pet_image()
+    ds.PixelData = encapsulate([b"\xff\x4f\xff\x51"])
+    ds["PixelData"].is_undefined_length = True
+    # Without the sequence delimiter, and within a fragment.
+    for keep, reason in ((-8, "is not ended"), (-10, "says 4 bytes, 2 came")):
+        data_set = cut_short(ds, JPEG2000Lossless, keep=keep)
+        assert send_bytes(server.port, ds, data_set, JPEG2000Lossless) == (0xC000, f"Cut short: (7FE0,0010) {reason}")
+    assert shelf.rows == {}
+
+
+def test_sequences_within_sequences_are_followed_however_deep() -> None:
+    opened = b"\x40\x00\x75\x02SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    closed = b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
+    deep = opened * 5000 + closed * 5000
+    assert not_whole(memoryview(deep), ExplicitVRLittleEndian) is None
+    assert not_whole(memoryview(deep[:-8]), ExplicitVRLittleEndian) is not None
+    # PS3.5 6.2.2: within UN of undefined length all is implicit; after it, what was agreed goes on.
+    unknown = b"\x09\x00\x10\x10UN\0\0\xff\xff\xff\xff" + closed[8:] + b"\x10\x00\x10\x00PN\x02\0A "
+    assert not_whole(memoryview(unknown), ExplicitVRLittleEndian) is None
 
 
 @needs("storescu")
@@ -228,6 +295,17 @@ def test_malformed_files_are_refused_with_a_reason_or_kept_whole(
     common = [row for row in shelf.rows.values() if row.patient_id == "COMMON"]
     assert len(common) == 3
     assert len({row.study_uid for row in common}) == 3
+
+
+@pytest.mark.data
+def test_a_real_image_that_was_cut_short_is_refused_as_it_lies(
+    server: Server, shelf: Shelf, kept_in: Path, real_data: Path
+) -> None:
+    path = real_data / "dicom" / "malformed-pydicom" / "MR_truncated.dcm"
+    ds = dcmread(path, stop_before_pixels=True)
+    status, reason = send_bytes(server.port, ds, data_set_of(path))
+    assert (status, reason) == (0xC000, "Cut short: (7FE0,0010) says 8192 bytes, 8130 came")
+    assert (shelf.rows, files(kept_in)) == ({}, [])
 
 
 @pytest.mark.data

@@ -23,6 +23,7 @@ from gantry.domain.identifiers import valid_nhs_number
 from gantry.gateways.dicom import dose, dose_report
 from gantry.gateways.dicom.elements import header
 from gantry.gateways.dicom.status import Refusal, Status
+from gantry.gateways.dicom.wholeness import not_whole
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +144,9 @@ def store(sent: Sent, into: Store) -> Kept | Refusal:
     """Keeps one instance. Success is only said when file and index row are both there."""
     if sent.data_set.nbytes > into.limit_bytes:
         return Refusal(Status.OUT_OF_RESOURCES, f"More than {into.limit_bytes} bytes")
+    cut = not_whole(sent.data_set, sent.transfer_syntax_uid)
+    if cut is not None:
+        return cut
     digest = hashlib.sha256(sent.data_set).hexdigest()
     read = read_instance(sent, digest, into.zone)
     if isinstance(read, Refusal):
