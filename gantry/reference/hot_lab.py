@@ -27,7 +27,11 @@ CALIBRATOR = Fact(
     recalled=True,
 )
 VOLUME_TOLERANCE_PERCENT = Fact(
-    10.0, "% of concentration × volume", "A syringe's graduation and dead space", LIBRARY_FROM, notice="Assumed"
+    15.0,
+    "% of concentration × volume",
+    "A small syringe's graduation, and 0.05 mL of dead space",
+    LIBRARY_FROM,
+    notice="Assumed",
 )
 CHECK_PERCENT = Fact(5.0, "%", "Two readings of one syringe on a tested calibrator", LIBRARY_FROM, recalled=True)
 RESIDUAL_WITHIN = Fact(
