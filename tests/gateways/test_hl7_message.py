@@ -170,6 +170,16 @@ def test_what_is_not_hl7_is_refused_with_a_place(data):
         assert found.location.startswith("MSH^1")
 
 
+@pytest.mark.parametrize("marks", [b"^~\\&\0", b"^\0~\\&", b"^~\\\0", b"\0", b"^~\\&#\0\0", b"^~\x07&", b"^~\\\xa3"])
+def test_separators_that_cannot_be_printed_are_refused_where_they_stand(marks):
+    found = read(order().replace(b"|^~\\&|", b"|" + marks + b"|", 1))
+    assert isinstance(found, Refusal)
+    assert (found.location, found.severity) == ("MSH^1^2", Severity.ERROR)
+    other = read(order().replace(b"MSH|", b"MSH\0", 1))
+    assert isinstance(other, Refusal)
+    assert other.location == "MSH^1^1"
+
+
 def test_several_messages_in_one_piece():
     one, two = order(), order(MSH=HEADER.decode())
     noise = b"/*\n * examples\n */\n"

@@ -199,7 +199,7 @@ def test_cut_at_every_segment_no_row_is_left_by_half(made):
         assert Event.objects.filter(subjects__contains=[referral.pk], kind=EventKind.REFERRAL_RECEIVED).count() == 1
 
 
-@pytest.mark.parametrize(("segment", "field"), [("MSH", 3), ("ORC", 2)])
+@pytest.mark.parametrize(("segment", "field"), [("MSH", 2), ("MSH", 3), ("ORC", 2)])
 def test_what_the_database_cannot_hold_is_the_sender_s_to_mend(made, segment, field):
     """ "Send it again later" would have them send it for ever."""
     lines = an_order(made).decode().split("\r")
@@ -208,7 +208,7 @@ def test_what_the_database_cannot_hold_is_the_sender_s_to_mend(made, segment, fi
     cells[field - (segment == "MSH")] += "\x00"
     lines[at] = "|".join(cells)
     reply = read_acknowledgement(wiring.receive("\r".join(lines).encode(), "peer", now=NOW))
-    assert reply.code == "AE"
+    assert (reply.code, reply.refusals[0].location) == ("AE", f"{segment}^1^{field}")
     assert InboxMessage.objects.get().outcome == "answered"
     assert not Referral.objects.exists()
 

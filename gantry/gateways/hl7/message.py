@@ -179,9 +179,12 @@ def read_separators(header: str) -> Separators | Refusal:
     encoding = header[4:] if end < 0 else header[4:end]
     if "\\\\" in encoding:
         encoding = encoding.replace("\\\\", "\\")  # written as a string literal by the sender's program
-    encoding = encoding[:4]
-    if not (mark + encoding).isascii() or not (mark + encoding).isprintable():
-        return Refusal("MSH^1^1", Fault.DATA_TYPE, "MSH-1 and MSH-2 must be printable ASCII separators")
+    if not mark.isascii() or not mark.isprintable():
+        return Refusal("MSH^1^1", Fault.DATA_TYPE, "MSH-1 must be a printable ASCII separator")
+    # A NUL beyond the fourth separator too: what holds one cannot be kept, wherever it stands.
+    nul, encoding = "\0" in encoding, encoding[:4]
+    if nul or not encoding.isascii() or not encoding.isprintable():
+        return Refusal("MSH^1^2", Fault.DATA_TYPE, "MSH-2 must be printable ASCII separators, as in ^~\\&")
     if not encoding or mark in encoding or len(set(encoding)) != len(encoding) or re.search(r"[A-Za-z0-9\s]", encoding):
         return Refusal("MSH^1^2", Fault.DATA_TYPE, "MSH-2 must give distinct separators, as in ^~\\&")
     return Separators(mark, *(encoding[place : place + 1] for place in range(4)))
