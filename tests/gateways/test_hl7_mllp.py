@@ -354,3 +354,34 @@ def test_half_a_block_may_not_hold_a_place_for_ever(store):
         assert 0.3 <= time.monotonic() - began < 5
         silent.say(frame(order()))
         assert silent.hear().code in ("AA", "AE")
+
+
+def test_a_connection_that_says_nothing_is_closed_and_one_that_has_spoken_is_not(store):
+    """Noise is nothing said; and a place that is freed is given to the next."""
+    with listening(store, Limits(first_s=0.4, connections=2)) as listener, Peer(listener.port) as known:
+        known.say(frame(order()))
+        assert known.hear().code == "AA"
+        with Peer(listener.port) as mute:
+            began = time.monotonic()
+            mute.say(b"\r\n")
+            assert mute.socket.recv(1) == b""
+            assert 0.3 <= time.monotonic() - began < 5
+        wait_until(lambda: len(listener._tasks) == 1)
+        with Peer(listener.port) as next_one:
+            next_one.say(frame(numbered(2)))
+            assert next_one.hear().code == "AA"
+        known.say(frame(numbered(3)))
+        assert known.hear().code == "AA"
+
+
+def test_a_first_block_that_has_begun_has_a_block_s_time(store):
+    with listening(store, Limits(first_s=0.2)) as listener, Peer(listener.port) as slow:
+        whole = frame(order())
+        slow.say(whole[:20])
+        time.sleep(0.4)
+        slow.say(whole[20:])
+        assert slow.hear().code == "AA"
+
+
+def test_a_silent_connection_is_given_a_minute():
+    assert Limits().first_s == 60

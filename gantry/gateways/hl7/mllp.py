@@ -31,10 +31,12 @@ type Refuse = Callable[[bytes, str, str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a listener puts up with. No idle limit: interface engines hold a silent connection for days."""
+    """What a listener puts up with. No idle limit after a message: interface engines hold such a connection for days."""
 
     block_bytes: int = DEFAULT_LIMIT
     idle_s: float | None = None
+    first_s: float | None = 60.0
+    """The first block must begin by then: a connection that says nothing may not hold a place for ever."""
     block_s: float = 300.0
     """A block that has begun must end by then: half a message may not hold a place for ever."""
     connections: int = 200
@@ -169,7 +171,9 @@ class Listener:
         task: asyncio.Task[None],
     ) -> None:
         assert self._stopping is not None and self._loop is not None
-        ends_by: float | None = None
+        # When the first block must have begun, then when the block that has begun must have ended.
+        ends_by = None if self.limits.first_s is None else self._loop.time() + self.limits.first_s
+        begun = False
         while not self._stopping.is_set():
             left = [self.limits.idle_s] if self.limits.idle_s is not None else []
             if ends_by is not None:
@@ -182,10 +186,11 @@ class Listener:
             for block in blocks:
                 await self._answer(block, writer, peer)
             self._busy.discard(task)
-            if not deframer.waiting:
-                ends_by = None
-            elif blocks or ends_by is None:
+            if deframer.waiting and (blocks or not begun or ends_by is None):
                 ends_by = self._loop.time() + self.limits.block_s
+            elif not deframer.waiting and (blocks or begun):
+                ends_by = None
+            begun = begun or deframer.waiting or bool(blocks)
 
     async def _answer(self, block: Block, writer: asyncio.StreamWriter, peer: str) -> None:
         assert self._loop is not None
