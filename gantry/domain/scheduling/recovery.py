@@ -20,7 +20,7 @@ from gantry.domain.scheduling.failures import (
     protected,
     standing,
 )
-from gantry.domain.scheduling.occupied import Occupied
+from gantry.domain.scheduling.occupied import Occupied, possible
 from gantry.domain.scheduling.problem import Day, Delivery, Lock, Patient, Plan, PlannedVisit, Uptake, choices, in_time
 
 
@@ -444,7 +444,7 @@ def not_first(s: Situation, o: Option) -> Iterator[str]:
     for move in o.abandoned:
         patient = o.day.patient(move.patient)
         cold = Occupied(o.day, Plan(tuple(v for v in o.plan.visits if injected(s, s.day.patient(v.patient)))))
-        if any(cold.fits(patient, visit) for visit in choices(o.day, patient)):
+        if any(cold.fits(patient, visit) for visit in possible(o.day, patient)):
             yield f"{move.patient} is injected and could be scanned inside the window"
 
 
@@ -541,7 +541,7 @@ def why_not_inject(
     grid = day.grid_min
     others = Occupied(day, Plan(tuple(v for v in plan.visits if v.patient != ref)))
     moment = -(-at_min // grid) * grid
-    for each in choices(day, replace(patient, lock=Lock(injection_min=moment))):
+    for each in possible(day, replace(patient, lock=Lock(injection_min=moment))):
         if each.scanner not in unfit and others.fits(patient, each):
             return []
     transfer: TransferRule | None = rules.transfer
