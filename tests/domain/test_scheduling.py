@@ -129,7 +129,7 @@ def test_a_score_counts_what_it_says():
     of_day = day(
         people,
         places=(place(overtime_from_min=550),),
-        deliveries=(delivery(price_pence=500), delivery("D2", ordered_mbq=1000.0)),
+        deliveries=(delivery(price_pence=500), delivery("D2", ordered_mbq=1000.0), delivery("D3", price_pence=900)),
         waste_pence_per_gbq=2000,
     )
     given = plan(VISIT, PlannedVisit("P2", "S1", "D2", 500, 70), orders={"D1": 400.0}, left_out={"P3": "no time"})

@@ -4,6 +4,7 @@ from dataclasses import replace
 from math import exp2
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
@@ -321,6 +322,34 @@ def test_out_of_time_with_locks_nothing_is_claimed(monkeypatch):
     monkeypatch.setattr(day_plan, "greedy", lambda columns: ())
     found = plan_day(day(people), seconds=0.0)
     assert isinstance(found, Planned | Unfinished)
+
+
+def test_a_dominated_visit_is_not_missed():
+    """Two runs that nothing limits: the columns left are the cheaper ones, and what is scarce is never left out."""
+    runs = (delivery(), delivery("D2", arrives_min=600, reference_min=600), delivery("D3", most_mbq=500.0))
+    columns = columns_of(day((patient(),), deliveries=runs))
+    left = columns.undominated()
+    scarce, late = columns.delivery == 2, (columns.delivery != 2) & (columns.injection >= 600)
+    assert (left.delivery == 2).sum() == scarce.sum()
+    assert set(left.delivery[(left.delivery != 2) & (left.injection >= 600)]) == {1}
+    assert late.sum() == 2 * ((left.delivery == 1) & (left.injection >= 600)).sum()
+
+
+def test_rows_met_by_search_are_those_that_hold():
+    columns = columns_of(day((patient(scan_min=17), patient("P2", anaesthetist=False)), scanners=LIKE))
+    few = np.arange(0, columns.count, 7)
+    resources, minutes = np.array([0, 1, 0, 2, 3]), np.array([560, 500, 700, 505, 650])
+    met = set(zip(*(each.tolist() for each in columns.meeting(few, resources, minutes)), strict=True))
+    held = {
+        (place, row)
+        for place, column in enumerate(few)
+        for row in range(len(resources))
+        for kind in range(len(columns.resource))
+        if columns.resource[kind, column] == resources[row]
+        and columns.starts[kind, column] <= minutes[row] < columns.ends[kind, column]
+    }
+    assert met == held
+    assert met
 
 
 def test_brute_force_is_not_vacuous():
