@@ -8,6 +8,7 @@ from django.db.models import Model, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.timeline import timeline
@@ -19,6 +20,7 @@ from gantry.apps.referrals.models import Referral, RequestedProcedure
 from gantry.apps.reporting.models import Report, ReportDispatch
 from gantry.apps.scanning.models import ImageDispatch, ReconcileItem, Study, Visit
 from gantry.apps.ui.parts import Link, NextStep
+from gantry.apps.ui.wording import say_date, say_nhs_number
 from gantry.domain.access import Role, Verb
 
 ANYBODY = tuple(Verb)
@@ -96,6 +98,7 @@ def subject(request: HttpRequest, kind: str, key: UUID) -> HttpResponse:
             "events": timeline(key, where=lambda site: names.get(site, ""), codes=codes),
             "next_step": _next(referral, request) if referral else None,
             "page": _page(known, row),
+            "referrals": _referrals(row, request) if isinstance(row, Patient) else [],
         },
     )
 
@@ -113,6 +116,21 @@ def _page(kind: Kind, row: Any) -> Link | None:
         return Link(f"Open the {kind.title.lower()}", reverse(kind.page, args=[row.pk])) if kind.page else None
     except NoReverseMatch:
         return None
+
+
+def _referrals(patient: Patient, request: HttpRequest) -> list[tuple[Link, NextStep | None]]:
+    """Each referral of a patient, newest first, with what is to be done."""
+    rows = Referral.objects.for_user(request.acting.scope).filter(patient=patient).order_by("-received_at")
+    return [
+        (
+            Link(
+                f"Referral of {say_date(timezone.localdate(row.received_at))}",
+                reverse("referrals:detail", args=[row.pk]),
+            ),
+            _next(row, request),
+        )
+        for row in rows[:20]
+    ]
 
 
 def _next(referral: Referral, request: HttpRequest) -> NextStep | None:
@@ -155,7 +173,8 @@ def _search(request: HttpRequest, text: str) -> tuple[list[Found], Patient | Non
     wanted = Q(nhs_number=digits) if len(digits) == 10 else names
     for patient in Patient.objects.for_user(scope).filter(wanted).order_by("family_name", "given_name")[:50]:
         born = f"born {patient.date_of_birth:%-d %B %Y}" if patient.date_of_birth else "date of birth not given"
-        found.append(Found("Patient", patient.name, born, reverse("desk:timeline", args=["patient", patient.pk])))
+        detail = f"{say_nhs_number(patient.nhs_number)}, {born}" if patient.nhs_number else born
+        found.append(Found("Patient", patient.name, detail, reverse("desk:timeline", args=["patient", patient.pk])))
     outside = None
     if not found and len(digits) == 10 and request.acting.may(Verb.BREAK_GLASS):
         # Only an exact NHS number finds somebody outside one's organisations, and shows nothing but that they exist.
