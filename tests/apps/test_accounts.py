@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
@@ -46,6 +47,7 @@ def test_a_person_signs_in_by_password_and_the_sign_in_is_an_event(trust, client
     assert page.status_code == 200
     answer = client.post(reverse("account_login"), {"login": person.email, "password": PASSWORD})
     assert answer.status_code == 302
+    assert not list(get_messages(answer.wsgi_request)), "the name on top says it"
     event = Event.objects.get(kind=EventKind.PERSON_SIGNED_IN)
     assert event.by == f"person:{person.pk}"
 

@@ -13,6 +13,8 @@ class Adapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
-    def add_message(self, request: HttpRequest, level: int, message_template: str | None = None, **more: Any) -> None:
+    def add_message(
+        self, request: HttpRequest, level: int, message_template: str | None = None, *rest: Any, **more: Any
+    ) -> None:
         if message_template not in NEEDLESS:
-            super().add_message(request, level, message_template=message_template, **more)
+            super().add_message(request, level, message_template, *rest, **more)
