@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from django import forms
 from django.core.exceptions import BadRequest
@@ -14,6 +15,9 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from gantry.apps.ui import fields as ours
+
+MOST_BLANKS_HELD = 2000
+_drawn_blank: WeakKeyDictionary[Environment, dict[tuple[str, str], Markup]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,29 @@ def render_field(env: Environment, bound: BoundField, over: Mapping[str, Any]) -
         return Markup(str(bound))
     component, name, params = _params(env, bound)
     params.update(over)
+    if not _blank(bound):
+        return _drawn(env, component, name, params)
+    # A long form is mostly empty fields, the same for everybody; drawing them all took longer than the rest of the page.
+    key = (component, repr(params))
+    held = _drawn_blank.setdefault(env, {})
+    if key not in held:
+        if len(held) >= MOST_BLANKS_HELD:
+            held.clear()
+        held[key] = _drawn(env, component, name, params)
+    return held[key]
+
+
+def _blank(bound: BoundField) -> bool:
+    """Nothing typed, here or in what it reveals: what a person wrote is never held between requests."""
+    revealed = getattr(bound.form, "reveals", {}).get(bound.name, {}).values()
+    return (
+        not bound.form.is_bound
+        and bound.value() in (None, "", [], ())
+        and all(_blank(bound.form[name]) for names in revealed for name in names)
+    )
+
+
+def _drawn(env: Environment, component: str, name: str, params: Mapping[str, Any]) -> Markup:
     macro = getattr(env.get_template(f"nhsuk/components/{component}/macro.jinja").module, name)
     # Reveals are CSS (:has), which works without script; NHS.UK's script would set aria-expanded on a radio, which ARIA
     # does not allow, and its file upload hides the words of its own label.
