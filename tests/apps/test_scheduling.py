@@ -125,6 +125,14 @@ def test_a_scanner_that_fails_is_a_root_event_too():
     assert row.moves.filter(outcome="another_day").exists()
 
 
+def test_another_day_is_another_time_for_each():
+    morning = make_morning(5)
+    looked = recovering.look(morning.fail(), now=KNOWN)
+    times = [(o.choice.scanner, o.arrival_at) for o in looked.offers.values()]
+    assert len(times) == len(morning.booked)
+    assert len(set(times)) == len(times)
+
+
 def test_days_with_a_failure_are_found_by_the_page():
     morning = make_morning(2)
     root = morning.fail()

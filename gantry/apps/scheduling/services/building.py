@@ -1,7 +1,7 @@
 """Builds a site's day from rows: who is booked, what is here and coming, which scanners are fit, who is injected."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from math import asin, cos, gcd, radians, sin, sqrt
 from uuid import UUID
@@ -13,6 +13,7 @@ from gantry.apps.booking.models import Appointment, Reservation
 from gantry.apps.booking.services import offers_for, prescribed_mbq, shape_for
 from gantry.apps.booking.services.need import nuclide_for
 from gantry.apps.booking.services.offering import Offer
+from gantry.apps.booking.services.places import why_not
 from gantry.apps.estate.models import (
     ActivityAllotment,
     Closure,
@@ -26,7 +27,7 @@ from gantry.apps.estate.models import (
 )
 from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.scheduling.models import Lock as LockRow
-from gantry.domain.appointment import ADULT_AGE, CLEANING, AppointmentState
+from gantry.domain.appointment import ADULT_AGE, CLEANING, AppointmentState, Planned, planned
 from gantry.domain.events import EventKind, Initiator
 from gantry.domain.scan import Act
 from gantry.domain.scheduling.failures import Circumstances, OtherDay, Standing, without
@@ -406,26 +407,57 @@ def _journey(row: Appointment) -> int:
 def other_days(built: Built, *, now: datetime) -> dict[str, Offer]:
     """For everybody not injected yet: the network's best time on a later day, no scanner twice at once."""
     found: dict[str, Offer] = {}
-    taken: list[tuple[UUID, datetime, datetime]] = []
-    graver = sorted(built.day.patients, key=lambda p: (-p.weight, built.day.patients.index(p)))
+    taken: list[Taken] = []
+    graver = sorted(built.day.patients, key=lambda p: -p.weight)
     for ref in (patient.ref for patient in graver):
         facts = built.circumstances.get(ref)
         if facts is None or facts.standing in (Standing.INJECTED, Standing.SCANNING, Standing.SCANNED):
             continue
-        for offer in later_offers(built, ref, now=now):
-            start, end = offer.plan.scanner.start, offer.plan.scanner.end
-            if any(s == offer.choice.scanner and a < end and start < b for s, a, b in taken):
-                continue
-            taken.append((offer.choice.scanner, start, end))
+        offer = next(later_offers(built, ref, taken, now=now), None)
+        if offer is not None:
+            taken.append((offer.choice.scanner, offer.plan.scanner.start, offer.plan.scanner.end))
             found[ref] = offer
-            break
     return found
 
 
-def later_offers(built: Built, ref: str, *, now: datetime, limit: int = 80) -> list[Offer]:
-    zone = ZoneInfo(built.site.zone)
-    offers = offers_for(built.appointments[ref].procedure, now=now, limit=limit)
-    return [offer for offer in offers if offer.arrival_at.astimezone(zone).date() > built.on]
+type Taken = tuple[UUID, datetime, datetime]
+LATER = timedelta(minutes=25)
+TRIES = 24
+
+
+def later_offers(built: Built, ref: str, taken: Sequence[Taken] = (), *, now: datetime) -> Iterator[Offer]:
+    """The network's offers on later days; where one is taken already, the next that is free on that scanner that day."""
+    row, zone = built.appointments[ref], ZoneInfo(built.site.zone)
+    shape = shape_for(row.procedure)
+    for offer in offers_for(row.procedure, now=now, limit=6):
+        on = offer.arrival_at.astimezone(zone).date()
+        if on <= built.on:
+            continue
+        for step in range(TRIES):
+            plan = planned(shape, offer.arrival_at + step * LATER)
+            if plan.arrival_at.astimezone(zone).date() != on:
+                break
+            span = plan.scanner
+            if any(s == offer.choice.scanner and a < span.end and span.start < b for s, a, b in taken):
+                continue
+            if step and not stands(row, offer, plan, now=now):
+                continue
+            yield replace(offer, choice=replace(offer.choice, arrival_at=plan.arrival_at), plan=plan)
+            break
+
+
+def stands(row: Appointment, offer: Offer, plan: Planned, *, now: datetime) -> bool:
+    """Whether nobody holds the scanner then and nothing of the place or the authorisation is against it."""
+    scanner = offer.choice.scanner
+    held = Reservation.objects.filter(
+        resource=scanner, active=True, during__overlap=(plan.scanner.start, plan.scanner.end)
+    )
+    if held.exists():
+        return False
+    site = Site.objects.get(pk=offer.choice.site)
+    return not why_not(
+        row.procedure, row.authorisation, site=site, scanner=Scanner.objects.get(pk=scanner), plan=plan, now=now
+    )
 
 
 def said_offer(offer: Offer) -> str:
