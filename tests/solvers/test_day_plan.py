@@ -352,6 +352,21 @@ def test_rows_met_by_search_are_those_that_hold():
     assert met
 
 
+def test_a_day_of_very_many_visits_is_planned_near_its_proof(monkeypatch):
+    """The way of weeks, on a day: fewer first guesses, a packing of the likeliest, and no claim that it is the best."""
+    of_day = day(tuple(patient(f"P{n}", activity_mbq=200 + 11 * n, scan_min=15 + 5 * (n % 3)) for n in range(14)))
+    best = planned(of_day)
+    for module in ("activity", "relaxation", ""):
+        monkeypatch.setattr(f"gantry.solvers.day_plan{module and '.' + module}.MANY_COLUMNS", 100)
+    monkeypatch.setattr("gantry.solvers.day_plan.activity.MANY", 10)
+    found = planned(of_day)
+    assert faults(of_day, found.plan) == []
+    assert found.score.unscanned_weight == best.score.unscanned_weight
+    assert bound(of_day, found.certificate) == pytest.approx(found.bound)
+    assert found.bound <= best.score.activity_pence + 1e-3
+    assert best.score.activity_pence - 1e-3 <= found.score.activity_pence <= 1.02 * best.score.activity_pence
+
+
 def test_brute_force_is_not_vacuous():
     of_day = day(rushed(2), scanners=LIKE, grid_min=30)
     assert len(list(every_plan(of_day))) > 4

@@ -245,12 +245,15 @@ class Relaxation:
 
     # Solving
 
-    def solve(self, runs: Runs, *, fixed_costs: bool = True, good_enough: float = float("-inf")) -> Relaxed:
-        """Grow until nothing is missing; stop at the deadline, or once the bound passes `good_enough` if that is given."""
+    def solve(self, runs: Runs, *, fixed_costs: bool = True) -> Relaxed:
+        """Grow until nothing is missing, or until the deadline."""
         c, shift = self.columns, len(self.fixed_costs)
         self.choose(runs)
         each = AT_ONCE if c.count > MANY_COLUMNS else max(8, 400 // max(1, self.patients))
-        best: tuple[float, Duals, Floats] | None = None
+        # Prices of nothing prove something too, if there is no time for better ones.
+        nothing = Duals(np.zeros(self.patients), 0.0, 0.0, np.zeros((len(c.resources), c.minutes)))
+        nothing.share = np.zeros((self.patients, len(self.day.deliveries)))
+        best = self.proof(nothing, runs, fixed_costs)
         while True:
             left = max(0.01, self.deadline - perf_counter())
             self.highs.setOptionValue("time_limit", self.highs.getRunTime() + left)
@@ -259,12 +262,9 @@ class Relaxation:
             solution = self.highs.getSolution()
             every = np.array(solution.col_value)
             duals = self.duals(np.array(solution.row_dual), fixed_costs)
-            reduced = self.reduced(duals)
-            if runs.banned and c.count:
-                reduced[np.isin(c.delivery, list(runs.banned))] = np.inf
-            bound = self.bound(duals, reduced, runs, fixed_costs)
-            if best is None or bound > best[0]:
-                best = bound, duals, reduced
+            proof = self.proof(duals, runs, fixed_costs)
+            reduced = proof[2]
+            best = max(best, proof, key=lambda each: each[0])
             used = {number: float(every[column]) for number, column in self.run_column.items()}
             values = every[shift:]
             if not optimal:
@@ -275,8 +275,6 @@ class Relaxation:
             added += self.take(self.worst(asked, reduced, each))
             if not added or perf_counter() > self.deadline:
                 break
-            if good_enough > float("-inf") and best[0] >= good_enough:
-                break
         bound, duals, reduced = best
         every_value = np.zeros(c.count)
         every_value[self.order[: len(values)]] = values
@@ -285,6 +283,12 @@ class Relaxation:
         return Relaxed(
             runs, bound, reduced - least[c.patient], every_value, used, self.prices(duals, runs), optimal and not added
         )
+
+    def proof(self, duals: Duals, runs: Runs, fixed_costs: bool) -> tuple[float, Duals, Floats]:
+        reduced = self.reduced(duals)
+        if runs.banned and self.columns.count:
+            reduced[np.isin(self.columns.delivery, list(runs.banned))] = np.inf
+        return self.bound(duals, reduced, runs, fixed_costs), duals, reduced
 
     def worst(self, asked: Ints, reduced: Floats, each: int) -> Ints:
         """Of the columns that should come in, the first few of each patient."""
