@@ -234,7 +234,7 @@ MLLP_PORT = int(os.environ.get("GANTRY_MLLP_PORT", "2575"))
 # Upward news between rooms: event kind -> dotted paths, called by `append` in the same transaction.
 EXPECT = "gantry.apps.scanning.services.expecting.follow"
 GANTRY_SUBSCRIBERS: dict[str, tuple[str, ...]] = {
-    "appointment_booked": (EXPECT,),
+    "appointment_booked": ("gantry.apps.booking.services.following.employer_sees", EXPECT),
     "appointment_moved": (EXPECT,),
     "appointment_cancelled": (EXPECT,),
     "site_changed": (EXPECT,),

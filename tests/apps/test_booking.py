@@ -12,8 +12,12 @@ from gantry.apps.audit.services import Stale
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.calendar import network_calendar
 from gantry.apps.booking.models import Appointment, Reservation, SlotOffer
-from gantry.apps.estate.models import ActivityAllotment, Closure, EmployerLicence
+from gantry.apps.booking.services import following
+from gantry.apps.estate.models import ActivityAllotment, Closure, EmployerLicence, Organisation
+from gantry.apps.patients.models import Patient
 from gantry.apps.referrals import services as referrals
+from gantry.apps.referrals.models import Referral
+from gantry.domain.access import Scope
 from gantry.domain.appointment import CLEANING
 from gantry.domain.events import Cause, CauseCode, Initiator, system
 from gantry.domain.lifecycle import IllegalMove
@@ -398,3 +402,17 @@ def test_everything_here_leaves_a_history_without_fault(network):
     assert booking.history_faults() == []
     ActivityAllotment.objects.filter(pk=third.allotment_id).update(free_mbq=19_000)
     assert len(booking.history_faults()) == 1
+
+
+def test_the_employer_at_the_site_sees_whom_it_will_scan(network):
+    """A room where half the people cannot be seen is a danger to all of them."""
+    referral = make_accepted(network)
+    stranger = Organisation.objects.create(ods_code="RM3", name="Another employer", kind="acute_trust")
+    held = hold_first(referral.procedures.get())
+    held.site.organisation = stranger
+    held.site.save(update_fields=["organisation"])
+    theirs = Scope(frozenset({stranger.pk}))
+    assert not Referral.objects.for_user(theirs).exists()
+    following.employer_sees(Event(about={"appointment": str(held.pk)}))
+    assert Referral.objects.for_user(theirs).get() == referral
+    assert Patient.objects.for_user(theirs).get() == referral.patient

@@ -1,8 +1,10 @@
-"""What booking does when the rooms below say that a referral has ended: nobody keeps a slot for a scan that is off."""
+"""What follows from a booking, and from a referral that has ended: the room sees whom it will scan; nobody keeps a slot in vain."""
 
 from gantry.apps.audit.models import Event
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services.changing import cancel
+from gantry.apps.patients.services import let_see
+from gantry.apps.referrals.models import Referral
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Cause, CauseCode, EventKind, Initiator, system
 
@@ -13,6 +15,16 @@ WHY = {
     EventKind.REFERRAL_REDIRECTED: Cause(CauseCode.CHANGED_PLAN, Initiator.PROVIDER),
     EventKind.REFERRAL_CLOSED: Cause(CauseCode.CHANGED_PLAN, Initiator.PROVIDER),
 }
+
+
+def employer_sees(event: Event) -> None:
+    """Subscriber to `appointment_booked`: the employer at the site has a reason to see the person whom it will scan."""
+    row = Appointment.objects.select_related("site", "referral__patient").get(pk=event.about["appointment"])
+    employer, referral = row.site.organisation_id, row.referral
+    if employer in referral.organisations:
+        return
+    Referral.objects.filter(pk=referral.pk).update(organisations=[*referral.organisations, employer])
+    let_see(referral.patient, [employer])
 
 
 def referral_ended(event: Event) -> None:
