@@ -21,7 +21,7 @@ LEAVES = 128
 TIE_PENCE = 1e-5
 """Plans this near in price are ties: what follows in the order of objectives decides."""
 MANY = 20_000
-NEXT_FEW = 6
+NEXT_FEW = 4
 ENOUGH = 5e-4
 """Where there are very many columns, a plan this near its bound is not looked beyond: half of 0.1 %."""
 WIDER = (1.0, 5.0, 25.0, 125.0, float("inf"))
@@ -148,12 +148,10 @@ def candidates(columns: Columns, leaves: list[Relaxed] | tuple[Relaxed, ...], ta
     return np.nonzero(able)[0]
 
 
-def likeliest(columns: Columns, leaves: list[Relaxed], few: Ints, seed: int) -> Ints:
+def likeliest(columns: Columns, leaves: list[Relaxed], few: Ints) -> Ints:
     """What the programme takes, and for each patient the next few: a plan comes out of these, but no proof."""
     lowest = min(leaves, key=lambda leaf: leaf.bound)
-    # Ties in every order: were they taken in one, all patients would be left with the same few times.
-    shuffled = np.random.default_rng(seed).permutation(len(few))
-    order = few[np.lexsort((shuffled, np.round(lowest.reduced[few], -1), -lowest.values[few], columns.patient[few]))]
+    order = few[np.lexsort((lowest.reduced[few], -lowest.values[few], columns.patient[few]))]
     who = columns.patient[order]
     rank = np.arange(len(order)) - np.searchsorted(who, who)
     taken: Ints = np.sort(order[(rank < NEXT_FEW) | (lowest.values[order] > 1e-6)])
@@ -174,7 +172,7 @@ def pack(
     few = candidates(columns, leaves, target)
     whole = len(few) <= MANY
     if not whole:
-        few = likeliest(columns, leaves, few, seed)
+        few = likeliest(columns, leaves, few)
     if known is not None:
         few = np.union1d(few, np.array(known, dtype=np.int64))
     packing = Packing(columns, few, value=value, moves=moves)
