@@ -5,8 +5,8 @@ slot every 30 minutes, in the order of the phone; and the most urgent first. All
 prices, take the latest run that has arrived, and another where that is used up. The plain models hold every visit and every
 minute at once, with like scanners as one: HiGHS over a time-indexed model, and CP-SAT over intervals.
 
-PyJobShop has no cost that decays, so that only the number scanned could be put to it; it is not installed here, because it
-pins an OR-Tools of its own.
+PyJobShop has no cost that decays, so that only the number scanned could be put to it; it has not been
+timed here.
 """
 
 from dataclasses import dataclass
