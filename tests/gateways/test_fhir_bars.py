@@ -51,7 +51,8 @@ def referral_message(made, *, key="", number=0, **over):
     )
 
 
-def test_a_service_request_becomes_a_referral_to_vet(engine, made):
+def test_a_service_request_becomes_a_referral_to_vet(engine, made, settings):
+    settings.DEMONSTRATION = False  # where everybody is invented, a test number is no doubt
     response = engine.post("$process-message", referral_message(made, key="m-1"))
     assert response.status_code == 200, response.content
     reply = response.json()
