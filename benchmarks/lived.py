@@ -43,6 +43,14 @@ from tests.apps.factories import (
 from tests.apps.reports import TEXT, receive
 
 BY = system("bench")
+ROLES = {
+    "refers": Role.REFERRER,
+    "books": Role.BOOKING_COORDINATOR,
+    "dispenses": Role.RADIOPHARMACIST,
+    "scans": Role.RADIOGRAPHER,
+    "reports": Role.REPORTER,
+    "manages": Role.MANAGER,
+}
 DAY = NOW + timedelta(days=1)
 
 
@@ -135,12 +143,15 @@ def opened(where: tuple[Made, list[Site], Person], stage: str, mark: str) -> Ref
     return referral
 
 
+def people(made: Made) -> None:
+    """Who opens the pages; the practitioner is there already."""
+    for said, role in ROLES.items():
+        person = make_person(role, made.trust if role is Role.REFERRER else made.provider)
+        Person.objects.filter(pk=person.pk).update(email=f"{said}@bench.test")
+
+
 def pages() -> Iterator[tuple[str, Client, str, str]]:
     """Every page of the path: its name, who opens it, its address, and what must stand on it."""
-    from gantry.apps.estate.models import Network
-
-    network = Network.objects.get()
-    provider, trust = network.provider, network.members.exclude(pk=network.provider_id).get()
     waiting = Referral.objects.filter(state="to_vet").first()
     appointment = Appointment.objects.filter(state="told").order_by("-arrival_at").first()
     to_book = RequestedProcedure.objects.filter(referral__state="accepted", appointments=None).first()
@@ -148,15 +159,8 @@ def pages() -> Iterator[tuple[str, Client, str, str]]:
     batch, dose = Batch.objects.first(), Dose.objects.order_by("-pk").first()
     study, report = Study.objects.order_by("-pk").first(), Report.objects.order_by("-pk").first()
     practitioner = Person.objects.filter(grants__role=Role.PRACTITIONER).first()
-    who = {
-        "refers": signed_in(make_person(Role.REFERRER, trust)),
-        "decides": signed_in(practitioner),
-        "books": signed_in(make_person(Role.BOOKING_COORDINATOR, provider)),
-        "dispenses": signed_in(make_person(Role.RADIOPHARMACIST, provider)),
-        "scans": signed_in(make_person(Role.RADIOGRAPHER, provider)),
-        "reports": signed_in(make_person(Role.REPORTER, provider)),
-        "manages": signed_in(make_person(Role.MANAGER, provider)),
-    }
+    who = {said: signed_in(Person.objects.get(email=f"{said}@bench.test")) for said in ROLES}
+    who["decides"] = signed_in(practitioner)
     for name, role, path, wanted in (
         ("refer", "refers", "/referrals/new/", "NHS number"),
         ("referrals", "refers", "/referrals/?who=", "TESTCASE"),

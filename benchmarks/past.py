@@ -5,7 +5,8 @@ own accession number and UIDs, and times moved so that no two share a scanner or
 claims moved likewise, and what the copies took is added to what each run had: the history checker must accept it all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from django.contrib.postgres.fields import ArrayField, DateTimeRangeField
 from django.db import connection, models
 
 from gantry.apps.audit.models import Attempt, Event, InboxMessage, OutboxMessage, Row
+from gantry.apps.booking.services.recorded import COUNTED
 from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.referrals.models import Referral
 from gantry.domain.identifiers import nth_test_nhs_number
@@ -48,19 +50,19 @@ class Copies:
 
 def copy(referral: Referral, copies: Copies) -> None:
     rows = rows_of(referral)
-    keys = [key for found in rows.values() for key in found]
+    keys = {key for found in rows.values() for key in found}
+    events = events_of(keys)
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS copies")
         cursor.execute(HEAD)
-        for n in range(copies.count):
-            shift = (n + 1) * copies.step
-            cursor.execute(
-                "INSERT INTO copies VALUES (%s, %s, %s, %s)",
-                [copies.first + n, shift, round(shift / timedelta(days=1)), nth_test_nhs_number(copies.first + n)],
-            )
+        with cursor.copy("COPY copies FROM STDIN") as sink:
+            for n in range(copies.count):
+                shift = (n + 1) * copies.step
+                number = copies.first + n
+                sink.write_row((number, shift, round(shift / timedelta(days=1)), nth_test_nhs_number(number)))
         for model, found in rows.items():
             insert(cursor, model, found, keys)
-        insert(cursor, Event, events_of(keys), keys)
+        insert(cursor, Event, events, keys | set(events))
         promise(cursor, rows, copies.count)
 
 
@@ -102,26 +104,32 @@ def events_of(keys: Iterable[UUID]) -> list[UUID]:
     return list(Event.objects.filter(subjects__overlap=list(keys)).values_list("pk", flat=True))
 
 
-def insert(cursor: Any, model: type[models.Model], found: list[UUID], keys: list[UUID]) -> None:
+def insert(cursor: Any, model: type[models.Model], found: list[UUID], keys: set[UUID]) -> None:
+    """One statement for each row lived, so that what differs between copies is worked out once and not for each."""
     table = model._meta.db_table
     fields = [field for field in model._meta.concrete_fields if field.column != "change"]
     columns = ", ".join(f'"{field.column}"' for field in fields)
-    values = ", ".join(expression(field, model) for field in fields)
-    cursor.execute(
-        f'INSERT INTO "{table}" ({columns}) SELECT {values} FROM "{table}" t CROSS JOIN copies WHERE t.id = ANY(%(rows)s)',
-        {"rows": found, "keys": [*keys, *found]},
-    )
+    for row in model.objects.filter(pk__in=found):  # type: ignore[attr-defined]
+        values = ", ".join(expression(field, model, getattr(row, field.attname), keys) for field in fields)
+        cursor.execute(
+            f'INSERT INTO "{table}" ({columns}) SELECT {values} FROM "{table}" t, copies WHERE t.id = \'{row.pk}\''
+        )
 
 
-def expression(field: Any, model: type[models.Model]) -> str:
+def own(key: object) -> str:
+    return f"md5('{key}' || n)::uuid"
+
+
+def expression(field: Any, model: type[models.Model], value: Any, keys: set[UUID]) -> str:
     """What a copy holds in this column."""
     column = f't."{field.column}"'
     target = field.target_field if field.is_relation else field
     if isinstance(target, models.UUIDField):
-        return f"CASE WHEN {column} = ANY(%(keys)s) THEN md5({column}::text || n)::uuid ELSE {column} END"
+        return own(value) if value in keys else column
     if isinstance(field, ArrayField) and isinstance(field.base_field, models.UUIDField):
-        mapped = "CASE WHEN x = ANY(%(keys)s) THEN md5(x::text || n)::uuid ELSE x END"
-        return f"coalesce((SELECT array_agg({mapped}) FROM unnest({column}) x), '{{}}')"
+        if not keys.intersection(value or ()):
+            return column
+        return f"ARRAY[{', '.join(own(key) if key in keys else f"'{key}'" for key in value)}]::uuid[]"
     if isinstance(field, DateTimeRangeField):
         return f"tstzrange(lower({column}) + shift, upper({column}) + shift)"
     if isinstance(field, models.DateTimeField):
@@ -129,15 +137,26 @@ def expression(field: Any, model: type[models.Model]) -> str:
     if isinstance(field, models.DateField) and field.name != "date_of_birth":
         return f"{column} + moved_days"
     if model is Event and field.name == "about":
-        mapped = "CASE WHEN v::uuid = ANY(%(keys)s) THEN md5(v || n)::uuid::text ELSE v END"
-        return f"(SELECT coalesce(jsonb_object_agg(k, {mapped}), '{{}}') FROM jsonb_each_text({column}) AS e(k, v))"
+        pairs = (f"'{role}', {own(key) if UUID(key) in keys else f"'{key}'"}" for role, key in value.items())
+        return f"jsonb_build_object({', '.join(pairs)})"
     if model is Event and field.name == "data":
-        return moved_claim(column)
+        return moved_claim(column) if {"claim", *COUNTED} & set(value) else column
     if field.name in NUMBERED:
         return NUMBERED[field.name].format(column)
     if isinstance(field, models.CharField) and field.name in told_apart_by(model):
         return f"{column} || '-' || n"
     return column
+
+
+@contextmanager
+def without_indexes(model: type[models.Model]) -> Iterator[None]:
+    with connection.schema_editor() as editor:
+        for index in model._meta.indexes:
+            editor.remove_index(model, index)
+    yield
+    with connection.schema_editor() as editor:
+        for index in model._meta.indexes:
+            editor.add_index(model, index)
 
 
 def told_apart_by(model: type[models.Model]) -> set[str]:
@@ -157,7 +176,7 @@ def moved_claim(column: str) -> str:
         moved = (
             f"CASE WHEN {column}->'claim' ? '{name}' THEN jsonb_set({moved}, '{{claim,{name}}}', {at}) ELSE {moved} END"
         )
-    for name in ("claim", "returned", "released", "confirmed"):
+    for name in COUNTED:
         order = f"to_jsonb(1000000 + n::bigint * 1000 + ({column}->'{name}'->>'claim_order')::bigint)"
         held = f"jsonb_typeof({column}->'{name}') = 'object' AND {column}->'{name}' ? 'claim_order'"
         moved = f"CASE WHEN {held} THEN jsonb_set({moved}, '{{{name},claim_order}}', {order}) ELSE {moved} END"
