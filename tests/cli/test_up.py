@@ -151,7 +151,8 @@ def test_an_installation_outlives_every_kill_and_stops_when_told(installation: I
 
     third.send_signal(signal.SIGINT)
     assert third.wait(90) == 0
-    assert installation.said().endswith("Stopping\nStopped; nothing is lost\n")
+    assert "\nStopping\n" in installation.said()
+    assert installation.said().endswith("Stopped; nothing is lost\n")
     assert not postmaster.exists()
     assert not any(installation.listens(process) for process in PORTS)
 

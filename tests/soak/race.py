@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -95,7 +96,9 @@ def run(*, rounds: int, seed: int, clients: int = 50, processes: int = 2) -> Rac
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request would drown what a failure says
     people = prepared(clients)
     with web_processes(processes) as addresses:
-        return asyncio.run(_run(people, addresses, rounds, chance))
+        # On a thread of its own: a browser's test may have left this one with an event loop.
+        with ThreadPoolExecutor(1) as apart:
+            return apart.submit(asyncio.run, _run(people, addresses, rounds, chance)).result()
 
 
 def prepared(clients: int) -> list[tuple[RequestedProcedure, str]]:
@@ -131,7 +134,7 @@ async def _run(
                 base_url=addresses[number % len(addresses)],
                 cookies={settings.SESSION_COOKIE_NAME: session},
                 headers={"Origin": addresses[number % len(addresses)]},
-                timeout=60,
+                timeout=180,
             ),
         )
         for number, (procedure, session) in enumerate(people)

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 RESTART_AFTER_S = 1.0
 """A worker that dies sooner than this after its start is not started again before it has passed."""
 
-DRAIN_S = 10.0
+DRAIN_S = 5.0
 """How long associations may go on after a stop was asked for."""
 
 
