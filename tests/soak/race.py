@@ -95,10 +95,9 @@ def run(*, rounds: int, seed: int, clients: int = 50, processes: int = 2) -> Rac
     chance = random.Random(seed)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request would drown what a failure says
     people = prepared(clients)
-    with web_processes(processes) as addresses:
-        # On a thread of its own: a browser's test may have left this one with an event loop.
-        with ThreadPoolExecutor(1) as apart:
-            return apart.submit(asyncio.run, _run(people, addresses, rounds, chance)).result()
+    # On a thread of its own: a browser's test may have left this one with an event loop.
+    with web_processes(processes) as addresses, ThreadPoolExecutor(1) as apart:
+        return apart.submit(asyncio.run, _run(people, addresses, rounds, chance)).result()
 
 
 def prepared(clients: int) -> list[tuple[RequestedProcedure, str]]:
