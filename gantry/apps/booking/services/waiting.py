@@ -44,10 +44,13 @@ def open_procedures(scope: Scope) -> QuerySet[RequestedProcedure]:
     active = Appointment.objects.filter(procedure=OuterRef("pk"), state__in=ACTIVE).order_by("-pk")
     done = Appointment.objects.filter(procedure=OuterRef("pk"), state=S.FULFILLED.value)
     rung = ContactAttempt.objects.filter(referral=OuterRef("referral")).order_by("-at", "-pk")
+    visible = RequestedProcedure.objects.for_user(scope)
+    # Who is still to come is found once, among all that ever were; each list and each count then asks only of them.
+    to_come = list(
+        visible.filter(referral__state__in=OPEN_REFERRALS).filter(~Exists(done)).values_list("pk", flat=True)
+    )
     return (
-        RequestedProcedure.objects.for_user(scope)
-        .filter(referral__state__in=OPEN_REFERRALS)
-        .filter(~Exists(done))
+        visible.filter(pk__in=to_come)
         .select_related("referral__patient")
         .annotate(
             slot=Subquery(active.values("pk")[:1]),
