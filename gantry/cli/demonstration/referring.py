@@ -2,13 +2,14 @@
 
 from datetime import datetime, timedelta
 
+from gantry.apps.audit.models import Event
 from gantry.apps.referrals import services as referrals
 from gantry.apps.referrals.models import Referral, RequestedProcedure
 from gantry.cli.demonstration.booking import Booking
 from gantry.cli.demonstration.stage import Stage
 from gantry.domain.access import Role
 from gantry.domain.activity import NotOnCard, from_card, prescribe
-from gantry.domain.events import system
+from gantry.domain.events import EventKind, system
 from gantry.domain.network.people import Kind
 from gantry.domain.network.script import Course, Story
 from gantry.domain.referral import ReferralState, RejectionReason, VetDecision
@@ -31,9 +32,26 @@ class Referring:
         return f"demonstration:{self.stage.seed}:{self.story.person.number}"
 
     def refer(self, now: datetime) -> None:
+        referral = Referral.objects.filter(source_key=self.source_key).first()
+        if referral is None and not self.was_refused():
+            referral = self.send(now)
+        if referral is None:
+            return
+        story, stage = self.story, self.stage
+        if story.missing and story.course is not Course.SILENT_REFERRER:
+            stage.clock.at(stage.working(now + story.answered), lambda at: self.answer(referral, at))
+        if not story.missing:
+            stage.clock.at(stage.working(now + story.vetted), lambda at: self.vet(referral, at))
+
+    def was_refused(self) -> bool:
+        """A refusal leaves no referral: its event is how an interrupted load knows that it was said."""
+        refused = Event.objects.filter(kind=EventKind.REFERRAL_REFUSED.value, data__source_key=self.source_key)
+        return refused.exists()
+
+    def send(self, now: datetime) -> Referral | None:
         story, stage = self.story, self.stage
         sender = stage.organisations[story.hospital]
-        player = stage.players.get((Role.REFERRER, story.hospital), [None])[0]
+        player = next(iter(stage.players.get((Role.REFERRER, story.hospital), ())), None)
         received = referrals.receive(
             referrals.Submission(
                 door="web",
@@ -47,13 +65,7 @@ class Referring:
             by=player.actor if player else system(f"letter from {story.hospital}", sender.pk),
         )
         stage.clock.done()
-        if isinstance(received, referrals.Refused):
-            return
-        referral = received.referral
-        if story.missing and story.course is not Course.SILENT_REFERRER:
-            stage.clock.at(stage.working(now + story.answered), lambda at: self.answer(referral, at))
-        if not story.missing:
-            stage.clock.at(stage.working(now + story.vetted), lambda at: self.vet(referral, at))
+        return None if isinstance(received, referrals.Refused) else received.referral
 
     def answer(self, referral: Referral, now: datetime) -> None:
         referral.refresh_from_db()
