@@ -6,7 +6,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Request
+from playwright.sync_api import BrowserContext, Request, expect
+
+# A page drawn for the first time on a busy machine takes longer than the usual five seconds.
+expect.set_options(timeout=30_000)
 
 QUIET = (
     "--no-sandbox",

@@ -80,10 +80,14 @@ def d5(data: Path) -> Found:
     faults: list[str] = []
     counts = {}
     with node() as server:
+        # What an earlier check booked is taken off the list: these items and no others are asked about.
+        before = ScheduledStep.objects.count()
+        ScheduledStep.objects.update(state="removed")
         for item in items:
             worklist.load(scheduling_of(item, ZoneInfo(settings.TIME_ZONE)), now=timezone.now())
-        if ScheduledStep.objects.count() != len(items):
-            faults.append(f"{len(items)} items became {ScheduledStep.objects.count()} scheduled steps")
+        made = ScheduledStep.objects.count() - before
+        if made != len(items):
+            faults.append(f"{len(items)} items became {made} scheduled steps")
         for path in sorted((folder / "Queries").glob("*.dump")):
             number = re.sub(r"\D", "", path.stem)
             answers, status = ask(server, read_dump(path))
