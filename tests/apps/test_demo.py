@@ -108,6 +108,7 @@ def test_an_interrupted_load_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Pulled):
         lived(12)
     half = Event.objects.count()
+    assert Event.objects.filter(kind=EventKind.REFERRAL_REFUSED).exists(), "the cut comes after the refusal"
     seen = set(Referral.objects.values_list("pk", flat=True))
     monkeypatch.setattr(Clock, "run", run)
     again = lived(12, now=NOW + timedelta(minutes=30))
