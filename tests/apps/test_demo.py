@@ -99,7 +99,7 @@ def test_an_interrupted_load_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatc
             nonlocal ticks
             ticks += 1
             tick(moment)
-            if ticks == 150:
+            if ticks >= 150 and Event.objects.filter(kind=EventKind.REFERRAL_REFUSED).exists():
                 raise Pulled
 
         run(self, until, wait)
