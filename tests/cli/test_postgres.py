@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,3 +99,24 @@ def test_a_server_kept_by_others_is_used_as_given(database_server: Server) -> No
     finally:
         given.drop_database(name)
     assert given.running()
+
+
+def test_a_database_is_dropped_while_it_is_being_vacuumed(place: Path) -> None:
+    """The vacuum belongs to no role, so some versions refuse our role the force that it needs not."""
+    slowly = {"autovacuum_naptime": "1", "autovacuum_vacuum_cost_delay": "100ms", "autovacuum_vacuum_cost_limit": "1"}
+    cluster = Cluster(place / "pg", FAST | slowly)
+    try:
+        cluster.start()
+        url = cluster.ensure_database("vacuumed")
+        ask(url, "CREATE TABLE much AS SELECT n FROM generate_series(1, 60000) n; DELETE FROM much")
+        owner = cluster.url("postgres").replace("//gantry:", "//postgres:", 1)
+        vacuums = "SELECT 1 FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND datname = 'vacuumed'"
+        deadline = time.monotonic() + 30
+        while not ask(owner, vacuums):
+            assert time.monotonic() < deadline, "no vacuum came"
+            time.sleep(0.05)
+        with psycopg.connect(url):  # and somebody is still connected
+            cluster.drop_database("vacuumed")
+        assert cluster.databases("vacuumed") == []
+    finally:
+        cluster.stop()

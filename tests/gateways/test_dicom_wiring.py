@@ -274,7 +274,7 @@ def test_a_broken_connection_is_mended_within_the_call(server, visit, tmp_path) 
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
         )
         assert cursor.fetchone()[0] > 0
     assert store(server, tmp_path / "out", ours(visit, 2)) == [0]

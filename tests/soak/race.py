@@ -13,6 +13,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import httpx
 from django.conf import settings
@@ -205,6 +207,8 @@ def web_processes(count: int) -> Iterator[list[str]]:
         "GANTRY_SECRET_KEY": settings.SECRET_KEY,
         "PYTHONUNBUFFERED": "1",
     }
+    # A file each, for a pipe that nobody reads fills up with refusals and then holds its process for ever.
+    outputs = [tempfile.TemporaryFile() for _ in ports]  # noqa: SIM115 - closed when their processes have ended
     started = [
         subprocess.Popen(
             [
@@ -214,32 +218,35 @@ def web_processes(count: int) -> Iterator[list[str]]:
             ],
             cwd=ROOT,
             env=environment,
-            stdout=subprocess.PIPE,
+            stdout=said,
             stderr=subprocess.STDOUT,
         )
-        for port in ports
+        for port, said in zip(ports, outputs, strict=True)
     ]
     addresses = [f"http://127.0.0.1:{port}" for port in ports]
     try:
-        for process, address in zip(started, addresses, strict=True):
-            answering(process, address)
+        for process, said, address in zip(started, outputs, addresses, strict=True):
+            answering(process, said, address)
         yield addresses
     finally:
         for process in started:
             process.terminate()
         for process in started:
             try:
-                process.communicate(timeout=15)
+                process.wait(timeout=15)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.communicate()
+                process.wait()
+        for said in outputs:
+            said.close()
 
 
-def answering(process: subprocess.Popen[bytes], address: str) -> None:
+def answering(process: subprocess.Popen[bytes], said: IO[bytes], address: str) -> None:
     deadline = time.monotonic() + STARTS_WITHIN_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise NotStarted(process.communicate()[0].decode(errors="replace")[-2000:])
+            said.seek(0)
+            raise NotStarted(said.read().decode(errors="replace")[-2000:])
         try:
             httpx.get(f"{address}/healthz", timeout=5)
             return
