@@ -14,12 +14,14 @@ from django.utils import timezone
 
 from gantry.apps.audit.models import InboxMessage
 from gantry.apps.booking.models import Appointment
+from gantry.apps.estate.models import Network
 from gantry.apps.radiopharmacy.models import SupplyRun
 from gantry.cli.demonstration.booking import Booking
 from gantry.cli.demonstration.clock import Clock
 from gantry.cli.demonstration.hot_lab import HotLab, Scanners
 from gantry.cli.demonstration.places import (
     LONDON,
+    NAME,
     WEEKS,
     make_organisations,
     make_runs,
@@ -37,7 +39,7 @@ from gantry.domain.events import Cause
 from gantry.domain.network.people import Hospital
 from gantry.domain.network.script import Script, Story, script
 from gantry.gateways.emulators.hospital import Pacs, Results
-from gantry.reference.network import PRACTICE, SITES
+from gantry.reference.network import PRACTICE, PROVIDER, SITES
 
 SEED, PATIENTS = 2266, 300
 OUTSIDE = Hospital("RH8", "Dr Elsewhere", "C7299999")
@@ -72,6 +74,9 @@ def load(
         if not mine:
             progress("The demonstration is being filled already")
             return Loaded(0, 0.0)
+        if why := not_ours():
+            progress(f"{why}: no demonstration is filled here")
+            return Loaded(0, 0.0)
         marker = marked(now or timezone.now(), seed, patients)
         if marker.outcome == LIVED:
             return Loaded(0, monotonic() - began)
@@ -87,6 +92,17 @@ def load(
     seconds = monotonic() - began
     progress(f"Demonstration ready: {acts:,} acts of {patients} people in {seconds:.0f} s")
     return Loaded(acts, seconds)
+
+
+def not_ours() -> str:
+    """Why the demonstration's people, and the peers that they play, stay away from this database; empty where it is
+    theirs, or nobody's. An emulated scanner that met real patients would store images of nobody under their names."""
+    if not settings.DEMONSTRATION:
+        return "This installation is not a demonstration (GANTRY_DEMONSTRATION)"
+    networks = Network.objects.all()
+    if InboxMessage.objects.filter(door=DOOR).exists():
+        networks = networks.exclude(name=NAME, provider__ods_code=PROVIDER)
+    return "This database holds a network that is not the demonstration's" if networks.exists() else ""
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from gantry.apps.audit.models import InboxMessage
-from gantry.cli.demo import DOOR, LIVED, PATIENTS, SEED, emulated_root, only_one, opened, prepare, size_of
+from gantry.cli.demo import DOOR, LIVED, PATIENTS, SEED, emulated_root, not_ours, only_one, opened, prepare, size_of
 from gantry.cli.demonstration.clock import Clock
 from gantry.cli.demonstration.places import WEEKS
 from gantry.cli.demonstration.staff import hospitals
 from gantry.gateways.emulators import hospital, radiopharmacy
+from gantry.gateways.emulators.addresses import HOSPITAL
 from gantry.gateways.emulators.hospital import aloud
 from gantry.gateways.emulators.scanner import Gantry, NotDone, Scanner
 
@@ -27,12 +28,23 @@ AHEAD = timedelta(days=1)
 
 
 def run(peer: str, arguments: Sequence[str]) -> int:
+    """Only beside a demonstration of our own: what an emulated peer sends is about nobody, and is not for care."""
+    if peer in PEERS and (why := stranger()):
+        print(why, file=sys.stderr)
+        return 1
     try:
         match peer:
             case "scanner":
                 return play_scanner(arguments)
             case "hospital":
-                return hospital.main(arguments, hospitals=hospitals(), root=emulated_root(), now=timezone.now)
+                return hospital.main(
+                    arguments,
+                    hospitals=hospitals(),
+                    root=emulated_root(),
+                    now=timezone.now,
+                    address=HOSPITAL,
+                    to=f"127.0.0.1:{settings.MLLP_PORT}",
+                )
             case "radiopharmacy":
                 return play_radiopharmacy(arguments)
             case "all":
@@ -41,6 +53,15 @@ def run(peer: str, arguments: Sequence[str]) -> int:
         return 0
     print(f"Which peer? One of: {', '.join(PEERS)}", file=sys.stderr)
     return 1
+
+
+def stranger() -> str:
+    """Why no peer may be played here; empty beside a demonstration."""
+    if why := not_ours():
+        return f"{why}: peers are emulated for the demonstration alone"
+    if not InboxMessage.objects.filter(door=DOOR).exists():
+        return "There is no demonstration here yet: `gantry up` fills it"
+    return ""
 
 
 def gantry_node() -> Gantry:
@@ -103,7 +124,7 @@ def play_all(arguments: Sequence[str]) -> int:
         if not stack.enter_context(only_one()):
             print("Somebody else is living the demonstration already", file=sys.stderr)
             return 1
-        running = stack.enter_context(hospital.open_hospital(emulated_root(), say=aloud))
+        running = stack.enter_context(hospital.open_hospital(emulated_root(), HOSPITAL, say=aloud))
         aloud(f"hospital: MLLP at {running.mllp_port}, PACS {running.pacs.ae_title} at {running.dicom_port}")
         live_on(marker.received_at, bytes(marker.body), until=until)
     return 0

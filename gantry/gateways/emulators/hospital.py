@@ -184,20 +184,25 @@ def send_order(
     return mllp.send(*to, to_omi(written), control_id=written.control_id, timeout_s=timeout_s)
 
 
-def main(arguments: Sequence[str], *, hospitals: Sequence[Hospital], root: Path, now: Callable[[], datetime]) -> int:
+def main(
+    arguments: Sequence[str], *, hospitals: Sequence[Hospital], root: Path, now: Callable[[], datetime],
+    address: HospitalAddress, to: str,
+) -> int:  # fmt: skip
     """`gantry emulate hospital [--orders N --every SECONDS --to HOST:PORT]`: listens until Ctrl-C."""
     asked = argparse.ArgumentParser(prog="gantry emulate hospital")
     asked.add_argument("--orders", type=int, default=0, help="how many orders to send")
     asked.add_argument("--every", type=float, default=20.0, help="seconds between them")
-    asked.add_argument("--to", default="127.0.0.1:2575", help="Gantry's MLLP listener")
+    asked.add_argument("--to", default=to, help="Gantry's MLLP listener")
+    asked.add_argument("--once", action="store_true", help="leave when the orders are sent")
     said = asked.parse_args(list(arguments))
     host, _, port = said.to.rpartition(":")
     stop = threading.Event()
-    with open_hospital(root, say=aloud) as running:
+    with open_hospital(root, address, say=aloud) as running:
         aloud(f"hospital: MLLP at {running.mllp_port}, PACS {running.pacs.ae_title} at {running.dicom_port}")
         try:
             send_orders(said.orders, hospitals, (host, int(port)), every_s=said.every, stop=stop, now=now, say=aloud)
-            stop.wait()
+            if not said.once:
+                stop.wait()
         except KeyboardInterrupt:
             stop.set()
     return 0
@@ -209,12 +214,12 @@ def send_orders(
 ) -> None:  # fmt: skip
     for turn in range(count):
         at = now()
-        number = 500_000 + int(at.timestamp()) % 300_000
+        number = 500_000 + (int(at.timestamp()) + turn) % 300_000
         hospital = hospitals[turn % len(hospitals)]
         try:
             answer = send_order(number, hospital, to, at=at)
             say(f"hospital: {hospital.ods} sent order {number}, answered {answer.code}")
         except mllp.SendFailed as failure:
             say(f"hospital: {hospital.ods} order {number} not taken: {failure}")
-        if stop.wait(every_s):
+        if turn + 1 < count and stop.wait(every_s):
             return
