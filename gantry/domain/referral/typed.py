@@ -24,6 +24,8 @@ DATE_FORMS = ("%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y", "%d %B %Y", "%d %b %Y", "%Y%m%
 LONGEST_TEXT = 4_000
 YEARS = range(1850, 2201)
 """Outside these a date is a slip of the keys, and sums with it leave the calendar."""
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Controls, and marks that turn the letters after them round: a name would be read as another."""
 IDENTITY = frozenset({"date_of_birth"})
 """Unreadable identity is refused: asking back about the wrong person helps nobody."""
 
@@ -119,7 +121,7 @@ def read_text(item: Item, value: object, context: Context, zone: tzinfo) -> str:
     text = str(value).replace("\r\n", "\n").strip()
     if len(text) > LONGEST_TEXT:
         raise Unreadable(f"at most {LONGEST_TEXT} characters; this has {len(text)}")
-    if any(ord(character) < 32 and character not in "\n\t" for character in text):
+    if UNSEEN.search(text):
         raise Unreadable("has a control character")
     if item.name == "nhs_number":
         return clean_nhs_number(text)

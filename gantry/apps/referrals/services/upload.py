@@ -1,6 +1,8 @@
 """Reads a file of referrals: every fault of every row at once, by row and column; good rows are kept."""
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +33,9 @@ from gantry.domain.referral import (
 
 ORDER_NUMBER = "placer_order_number"
 MOST_ROWS, MOST_BYTES, LONGEST_CELL = 200, 2 * 1024 * 1024, 4_000
+MOST_COLUMNS, LONGEST_ORDER, NAMED = 500, 80, 20
+LETTER_OF_UTF8 = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
+"""Beyond ASCII as UTF-8 writes it: in Excel's own encoding this would be two letters that nobody's name holds."""
 COLUMNS = (ORDER_NUMBER, *(item.name for item in ITEMS if item.kind is not Kind.DERIVED and not item.filled_here))
 
 
@@ -79,31 +84,55 @@ def rows_of(content: bytes) -> list[list[str]] | NotRead:
         return NotRead([f"The file is larger than {MOST_BYTES // 1024 // 1024} MB: send it in parts"])
     if b"\x00" in content:
         return NotRead(["The file is not text: save it as CSV (UTF-8)"])
+    text = text_of(content)
+    if isinstance(text, NotRead):
+        return text
+    rows: list[list[str]] = []
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    try:
-        rows = list(csv.reader(StringIO(text, newline=""), strict=True))
+        for row in csv.reader(StringIO(text, newline=""), strict=True):
+            if len(row) > MOST_COLUMNS:
+                return NotRead([f"Row {len(rows) + 1} has {len(row)} cells; {MOST_COLUMNS} are read at most"])
+            rows.append(row if any(cell.strip() for cell in row) else [])
     except csv.Error as error:
         return NotRead([f"The file is not CSV: {error}"])
-    rows = [row if any(cell.strip() for cell in row) else [] for row in rows]
     if not any(rows):
         return NotRead(["The file is empty"])
     return rows
 
 
+def text_of(content: bytes) -> str | NotRead:
+    """UTF-8, or Excel's own encoding. A file that is neither throughout is not guessed at: names would be kept wrong."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        spoilt = error.start
+    if content.startswith(b"\xef\xbb\xbf") or LETTER_OF_UTF8.search(content):
+        line = content[:spoilt].replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
+        return NotRead([f"Line {line} has letters that are not UTF-8, and others are: save the file as CSV (UTF-8)"])
+    try:
+        return content.decode("cp1252")
+    except UnicodeDecodeError:
+        return NotRead(["The file's letters cannot be read: save it as CSV (UTF-8)"])
+
+
 def why_not_headings(headings: list[str]) -> list[str]:
     reasons = []
     names = [name.strip().lower() for name in headings]
+    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
+        return ["The cells of row 1 are not parted by commas: save the file as CSV (comma delimited)"]
     if ORDER_NUMBER not in names:
         reasons.append(f"Row 1 has no column {ORDER_NUMBER}: it is how a row sent twice stays one referral")
-    for name in sorted({name for name in names if name and names.count(name) > 1}):
-        reasons.append(f"Row 1 has two columns called {name}")
+    twice = sorted(name for name, times in Counter(names).items() if name and times > 1)
+    reasons += [f"Row 1 has two columns called {named(name)}" for name in twice[:NAMED]]
     unknown = unknown_names({name: "" for name in names if name and name != ORDER_NUMBER})
     if unknown:
-        reasons.append(f"Row 1 has columns that the data set does not know: {', '.join(unknown[:20])}")
+        said = ", ".join(named(name) for name in unknown[:NAMED])
+        reasons.append(f"Row 1 has columns that the data set does not know: {said}")
     return reasons
+
+
+def named(heading: str) -> str:
+    return heading if len(heading) <= LONGEST_ORDER else f"{heading[:LONGEST_ORDER]}…"
 
 
 def upload(
@@ -160,14 +189,14 @@ class Sent:
 
 def take(sent: Sent, *, now: datetime, by: Actor) -> tuple[RowOutcome, list[CellFinding]]:
     raw = sent.raw
-    order = raw.pop(ORDER_NUMBER, "")[:80]
+    order = raw.pop(ORDER_NUMBER, "")
     answers, unreadable = typed(raw, sent.context)
     wrong = list(shape_faults(sent, order))
     if wrong:
         checked = findings(answers, on=timezone.localdate(now), context=sent.context)
         rest = [Found(one, "") for one in once([*unreadable, *checked])]
         wrong += placed(sent.number, rest, kept=False)
-        return RowOutcome(sent.number, "Refused", order, None, sent.context.signposts.mend), wrong
+        return RowOutcome(sent.number, "Refused", named(order), None, sent.context.signposts.mend), wrong
     submission = Submission(
         door="csv",
         source_key=f"csv:{sent.organisation.ods_code}:{order}",
@@ -200,6 +229,10 @@ def shape_faults(sent: Sent, order: str) -> Iterator[CellFinding]:
         yield CellFinding(sent.number, "", message, True)
     if not order:
         yield CellFinding(sent.number, ORDER_NUMBER, "Give your own order number for this request", True)
+    elif len(order) > LONGEST_ORDER or not order.isprintable():
+        # Cut to length, two orders could be one.
+        said = f"An order number has at most {LONGEST_ORDER} characters, all of them printable"
+        yield CellFinding(sent.number, ORDER_NUMBER, said, True)
     for name, cell in zip(sent.headings, sent.cells, strict=False):
         if len(cell) > LONGEST_CELL:
             yield CellFinding(sent.number, name, f"At most {LONGEST_CELL} characters; this has {len(cell)}", True)
@@ -215,7 +248,12 @@ def again(
     now: datetime,
     by: Actor,
 ) -> tuple[RowOutcome, list[CellFinding]]:
-    """A row sent before: nothing changes, unless it now answers what was asked."""
+    """A row sent before: nothing changes, unless it now answers what was asked. It never becomes somebody else's."""
+    other = another_person(referral, plain(answers))
+    if other:
+        said = "This differs from the referral under this order number. Another patient's has a number of its own"
+        wrong = [CellFinding(sent.number, name, said, True) for name in (ORDER_NUMBER, other)]
+        return RowOutcome(sent.number, "Refused", order, None, sent.context.signposts.mend), wrong
     waiting = referral.state == ReferralState.AWAITING_REFERRER
     changed = any(referral.answers.get(name) != value for name, value in plain(answers).items())
     if not (waiting and changed):
@@ -225,6 +263,17 @@ def again(
     left = [Found(one, "") for one in answered.left]
     said = "Sent before: still has questions" if left else "Sent before: now complete"
     return RowOutcome(sent.number, said, order, answered.referral), list(placed(sent.number, left))
+
+
+def another_person(referral: Referral, given: dict[str, object]) -> str:
+    """The item by which a row is about somebody else than the referral kept under its order number; else empty."""
+    held = referral.answers
+    for name in ("nhs_number", "date_of_birth"):
+        if given.get(name) and held.get(name) and given[name] != held[name]:
+            return name
+    agreed = any(given.get(name) and given.get(name) == held.get(name) for name in ("nhs_number", "local_patient_id"))
+    families = [str(one.get("family_name") or "").casefold() for one in (given, held)]
+    return "family_name" if not agreed and all(families) and families[0] != families[1] else ""
 
 
 def placed(number: int, found: tuple[Found, ...] | list[Found], *, kept: bool = True) -> Iterator[CellFinding]:
