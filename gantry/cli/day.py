@@ -1,17 +1,16 @@
 """`gantry day`: plan a day from a file, judge a plan, say why a patient has their time."""
 
 import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from gantry.cli import day_recover
+from gantry.cli.day_files import day_in, day_of, plan_of, read, refuse
 from gantry.domain.scheduling.certificate import Certificate, bound
 from gantry.domain.scheduling.check import faults, score
-from gantry.domain.scheduling.files import Refused, read_certificate, read_day, read_plan, write_plan
+from gantry.domain.scheduling.files import Refused, read_certificate, write_plan
 from gantry.domain.scheduling.problem import Day, Plan, Score
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -112,43 +111,6 @@ def explain(
         f"{best.score.moved - now.moved:+d}, overtime {best.score.overtime_min - now.overtime_min:+d} min, waiting "
         f"{best.score.waiting_min - now.waiting_min:+d} min."
     )
-
-
-def read(path: Path) -> object:
-    try:
-        return json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        refuse(f"{path.name} is not JSON:", [str(error)])
-
-
-def day_of(path: Path) -> Day:
-    return checked_day(path.name, read(path))
-
-
-def day_in(path: Path, data: object) -> Day:
-    inner = data.get("day") if isinstance(data, dict) else None
-    return checked_day(f"{path.name} at /day", inner)
-
-
-def checked_day(name: str, data: object) -> Day:
-    found = read_day(data)
-    if isinstance(found, Refused):
-        refuse(f"{name} is not a day:", [str(fault) for fault in found.faults])
-    return found
-
-
-def plan_of(day: Day, path: Path, data: object) -> Plan:
-    found = read_plan(day, data)
-    if isinstance(found, Refused):
-        refuse(f"{path.name} is not a plan:", [str(fault) for fault in found.faults])
-    return found
-
-
-def refuse(headline: str, lines: Sequence[str]) -> NoReturn:
-    print(headline, file=sys.stderr)
-    for line in lines:
-        print(f"  {line}", file=sys.stderr)
-    raise typer.Exit(1)
 
 
 def show(day: Day, given: Plan, reached: Score) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gantry.cli.day_files import day_of, plan_of, read, refuse
 from gantry.domain.scheduling.failure_files import read_event
 from gantry.domain.scheduling.files import Refused, write_plan
 from gantry.domain.scheduling.problem import Day
@@ -20,7 +21,6 @@ def recover(
     seconds: Annotated[float, typer.Option(min=0.0, help="When to stop looking for better.")] = 0.5,
 ) -> None:
     """Say what can be done after a failure: who moves, how far, what it costs and what it still needs."""
-    from gantry.cli.day import day_of, plan_of, read, refuse
     from gantry.solvers.recovery import options_after
 
     day = day_of(day_file)

@@ -1,18 +1,10 @@
-"""Finds the best choices of date, time and place for one person in a network's calendar.
+"""What is asked of a network's calendar, and the calendar itself, as numbers that a search can read."""
 
-A choice is the first fitting arrival of one morning or afternoon at one site, so that ten choices are ten different
-answers and not ten neighbouring minutes. In time comes before late; then each day of delay costs as much as twenty
-minutes of travel. `plain_choices` says the same thing slowly: it judges the compiled search and stands in for it until
-that is loaded.
-"""
-
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from math import asin, cos, radians, sin, sqrt
-from threading import Lock, Thread
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -259,90 +251,3 @@ def query(calendar: NetworkCalendar, need: Need, wish: Wish = NO_WISH) -> Query 
         morning=wish.half is not Half.AFTERNOON,
         afternoon=wish.half is not Half.MORNING,
     )
-
-
-def plain_choices(calendar: NetworkCalendar, asked: Query, limit: int) -> list[Choice]:
-    """Every day, every site, every slot, one question at a time; then sort. Late choices only where none is in time."""
-    found: list[tuple[tuple[bool, int, int, int, bool], Choice]] = []
-    for day in range(asked.first, asked.last + 1):
-        for rank, site in enumerate(int(each) for each in asked.sites):
-            noon = int(calendar.noon[site, day])
-            cost = MINUTES_PER_DAY_OF_DELAY * (day - asked.delay_from) + int(asked.travel_min[site])
-            late = day > asked.due
-            for afternoon, slots in ((False, range(noon)), (True, range(noon, SLOTS))):
-                fits = (
-                    Choice(late, cost, day, site, slot, row)
-                    for slot in slots
-                    if (asked.afternoon if afternoon else asked.morning)
-                    for row in range(int(calendar.row_from[site]), int(calendar.row_from[site + 1]))
-                    if plain_fit(calendar, asked, day, site, slot, row)
-                )
-                if choice := next(fits, None):
-                    found.append(((late, cost, day, rank, afternoon), choice))
-    found.sort(key=lambda pair: pair[0])
-    late_only = bool(found) and found[0][1].late
-    return [choice for _, choice in found if choice.late == late_only][:limit]
-
-
-def plain_fit(calendar: NetworkCalendar, asked: Query, day: int, site: int, slot: int, row: int) -> bool:
-    arrival = int(calendar.midnight[site, day]) + slot * GRID_MIN
-    injection = arrival + asked.prepare_min
-    runs = range(int(calendar.run_from[asked.tracer, site, day]), int(calendar.run_from[asked.tracer, site, day + 1]))
-    return (
-        bool(asked.days[day])
-        and bool(calendar.licensed[asked.procedure, site, day])
-        and arrival >= asked.earliest_min
-        and asked.weight_kg <= calendar.row_max_kg[row]
-        and any(
-            calendar.run_usable_from[run] <= injection <= calendar.run_usable_to[run]
-            and asked.activity_mbq * 2 ** ((injection - int(calendar.run_reference[run])) / asked.half_life_min)
-            <= calendar.run_free_mbq[run]
-            for run in runs
-        )
-        and _all_free(calendar.free[row, day], slot + asked.scan_slot, asked.scan_slots)
-        and any(
-            _all_free(calendar.room_free[room, day], slot, asked.room_slots)
-            for room in range(int(calendar.room_from[site]), int(calendar.room_from[site + 1]))
-        )
-    )
-
-
-def _all_free(words: Bits, start: int, slots: int) -> bool:
-    if start + slots > SLOTS:
-        return False
-    return all(int(words[slot // 64]) >> (slot % 64) & 1 for slot in range(start, start + slots))
-
-
-type Search = Callable[[NetworkCalendar, Query, int], list[Choice]]
-
-_compiled: list[Search] = []
-_loading = Lock()
-
-
-def warm() -> None:
-    """Load the compiled search in the background; until it is there, the plain one answers."""
-    if not _compiled and _loading.acquire(blocking=False):
-        Thread(target=load, name="offers", daemon=True).start()
-
-
-def load() -> Search:
-    """The compiled search, from its cache on disk or compiled now."""
-    if not _compiled:
-        from gantry.solvers.offers_compiled import compiled_choices
-
-        _compiled.append(compiled_choices)
-    return _compiled[0]
-
-
-def best_choices(calendar: NetworkCalendar, need: Need, wish: Wish = NO_WISH, *, limit: int = 10) -> list[Choice]:
-    """The best choices in order of fit: in time before late, then delay and travel together."""
-    asked = query(calendar, need, wish)
-    if asked is None:
-        return []
-    search = _compiled[0] if _compiled else plain_choices
-    return search(calendar, asked, limit)
-
-
-def arrival_at(calendar: NetworkCalendar, choice: Choice) -> int:
-    """Unix minutes."""
-    return int(calendar.midnight[choice.site, choice.day]) + choice.slot * GRID_MIN

@@ -8,7 +8,7 @@ from math import log2
 import numpy as np
 from numba import njit
 
-from gantry.solvers.offers import MINUTES_PER_DAY_OF_DELAY, SLOTS, WORDS, Choice, NetworkCalendar, Query
+from gantry.solvers.offers.question import MINUTES_PER_DAY_OF_DELAY, SLOTS, WORDS, Choice, NetworkCalendar, Query
 
 WORD = np.uint64(64)
 NONE = np.uint64(0)
