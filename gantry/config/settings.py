@@ -245,7 +245,7 @@ GANTRY_SUBSCRIBERS: dict[str, tuple[str, ...]] = {
         ("gantry.apps.booking.services.following.referral_ended",),
     ),
     **dict.fromkeys(["clock_adjusted", "clock_stopped"], ("gantry.apps.referrals.services.clocks.on_clock_changed",)),
-    "breach_recorded": ("gantry.apps.quality.services.open_incident",),
+    **dict.fromkeys(["breach_recorded", "visit_abandoned"], ("gantry.apps.quality.services.open_incident",)),
     "images_checked": ("gantry.apps.scanning.services.images.follow_check",),
     "acquisition_completed": ("gantry.apps.reporting.services.following.scanned",),
     **dict.fromkeys(["report_verified", "report_amended"], ("gantry.apps.reporting.services.following.issued",)),

@@ -1,6 +1,6 @@
 """The scan day: a visit's presence, a protocol as an ordered graph of steps, and the performed step."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -306,19 +306,6 @@ class Waiting:
     length: timedelta
 
 
-def can_all_be_scanned(waiting: Iterable[Waiting], *, free_from: datetime) -> bool:
-    """Whether one scanner can start everybody's scan inside their window, taking them in the order these close.
-
-    Lists run late, so what was booked for others is not asked: only what the scanner already owes to those injected.
-    """
-    for each in sorted(waiting, key=lambda w: (w.most, w.least)):
-        starts = max(free_from, each.least)
-        if starts > each.most:
-            return False
-        free_from = starts + each.length
-    return True
-
-
 @dataclass(frozen=True, slots=True)
 class InjectionFacts:
     """What is known at the vein. Each gate is a fact, not an opinion; `None` means nobody has said."""
@@ -331,7 +318,8 @@ class InjectionFacts:
     not_usable: Sequence[str]
     not_matched: Sequence[str]
     out_of_tolerance: str | None
-    scanner_unfit: str | None
+    no_scanner: Sequence[str]
+    """Why neither their scanner nor a named fallback can scan them in time (`gantry.domain.injecting`)."""
     not_yet: Sequence[str] = ()
     """Steps of the protocol that should have come first."""
 
@@ -352,6 +340,5 @@ def why_not_injected(facts: InjectionFacts) -> Iterator[str]:
     yield from facts.not_matched
     if facts.out_of_tolerance:
         yield facts.out_of_tolerance
-    if facts.scanner_unfit:
-        yield facts.scanner_unfit
+    yield from facts.no_scanner
     yield from (f"{label} has not been recorded" for label in facts.not_yet)

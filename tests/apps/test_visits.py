@@ -18,7 +18,7 @@ from gantry.apps.scanning.services import visits
 from gantry.domain.events import Cause, CauseCode, Initiator
 from gantry.domain.supply import Match
 from gantry.reference.nuclides import F18
-from tests.apps.factories import NOW, make_bookable, make_booked_appointment, make_network, make_scanner
+from tests.apps.factories import NOW, make_bookable, make_booked_appointment, make_network
 from tests.apps.scan_day import BY, Day, make_booked, make_day, scan
 
 pytestmark = pytest.mark.django_db
@@ -215,19 +215,6 @@ def test_a_failed_batch_lists_those_it_displaces_and_those_who_had_it():
     event = radiopharmacy.fail_batch(day.batch, cause=FAILED, now=AT, by=day.by)
     assert event.data["displaced"] == [str(waits.appointment_id)]
     assert event.data["injected"] == [str(had.appointment_id)]
-
-
-def test_the_scanner_must_be_free_inside_the_window():
-    day = make_day()
-    early, late, third = (prepared(day, make_booked(day, arrival_at=NOW + timedelta(minutes=26 * n))) for n in range(3))
-    inject(day, early, day.dose(280))
-    inject(day, late, day.dose(280))
-    refused = inject(day, third, day.dose(280))
-    assert refused.reasons == ["Scanner 1 cannot scan this person inside the window beside 2 others already injected"]
-    spare = make_scanner(day.made.site, name="Scanner 2", rooms=0)
-    estate.record_test(spare, passed=True, at=NOW, now=NOW, by=BY, site=day.made.site)
-    given = inject(day, third, Dose.objects.order_by("pk").last(), fallback=spare)
-    assert isinstance(given, Injection) and not given.breach
 
 
 def test_what_happened_out_of_order_is_recorded_with_its_breach():

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gantry.domain.scheduling import check
 from gantry.domain.scheduling.failures import (
     Circumstances,
     Failure,
@@ -34,7 +33,7 @@ from gantry.domain.scheduling.problem import (
     Window,
     why_not_visit,
 )
-from gantry.domain.scheduling.recovery import NeedKind, Way, day_for, faults_of, option, ways, why_not_inject
+from gantry.domain.scheduling.recovery import NeedKind, Way, day_for, faults_of, option, ways
 
 FDG = Tracer("FDG", 110.0)
 
@@ -222,16 +221,3 @@ def test_a_day_that_allows_more_than_is_left_is_found_out() -> None:
     made = option(s, Way.WAIT, Plan((), left_out={"P1": "no tracer"}))
     cheat = replace(made, day=s.day, plan=s.plan)
     assert "the option's day is not the day that is left" in faults_of(s, cheat)
-
-
-def test_nobody_is_injected_for_a_scanner_that_is_not_fit_unless_a_fallback_is_free() -> None:
-    two = day(person("P1", 470), person("P2", 470))
-    plan = Plan((visit("P1", 500), visit("P2", 500, scanner="S2")))
-    assert check.faults(two, plan) == []
-    assert why_not_inject(two, plan, "P1", at_min=500) == []
-    unfit = frozenset({"S1"})
-    # The sister scanner is free at minute 580, inside the window of 75 minutes.
-    busy = replace(two, patients=(two.patient("P1"), replace(two.patient("P2"), scan_min=60)))
-    assert why_not_inject(busy, plan, "P1", at_min=500, unfit=unfit)
-    free = Plan((visit("P1", 500), visit("P2", 490, scanner="S2")))
-    assert why_not_inject(two, free, "P1", at_min=500, unfit=unfit) == []

@@ -20,11 +20,9 @@ from gantry.domain.scan import (
     StepState,
     VisitEvent,
     VisitState,
-    Waiting,
     Window,
     age_in_years,
     breaches,
-    can_all_be_scanned,
     due,
     out_of_order,
     outside_window,
@@ -184,7 +182,7 @@ CLEAR = {
     "not_usable": (),
     "not_matched": (),
     "out_of_tolerance": None,
-    "scanner_unfit": None,
+    "no_scanner": (),
 }
 
 
@@ -199,7 +197,7 @@ CLEAR = {
         ({"not_usable": ("Expired",)}, "Expired"),
         ({"not_matched": ("Another's",)}, "Another's"),
         ({"out_of_tolerance": "20 % over"}, "20 % over"),
-        ({"scanner_unfit": "No test today"}, "No test today"),
+        ({"no_scanner": ("No test today",)}, "No test today"),
         ({"not_yet": ("Cannula",)}, "Cannula has not been recorded"),
     ],
 )
@@ -228,19 +226,6 @@ def test_who_is_asked_about_pregnancy(sex, organs, age, asked):
 def test_age_turns_on_the_birthday():
     assert age_in_years(date(2000, 6, 2), date(2026, 6, 1)) == 25
     assert age_in_years(date(2000, 6, 2), date(2026, 6, 2)) == 26
-
-
-def waits(least: float, most: float, length: float = 20) -> Waiting:
-    return Waiting(at(least), at(most), timedelta(minutes=length))
-
-
-def test_one_scanner_takes_those_whose_windows_close_first():
-    people = [waits(75, 95), waits(55, 75), waits(95, 115)]
-    assert can_all_be_scanned(people, free_from=T)
-    assert can_all_be_scanned(people, free_from=at(75))
-    assert not can_all_be_scanned(people, free_from=at(76))
-    assert not can_all_be_scanned([waits(55, 75), waits(55, 75), waits(56, 76)], free_from=T)
-    assert can_all_be_scanned([], free_from=T)
 
 
 @pytest.mark.parametrize("state", VisitState)

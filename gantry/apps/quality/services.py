@@ -174,7 +174,7 @@ def correct_cause(event: Event, cause: Cause, *, reason: str, now: datetime, by:
 
 
 def open_incident(event: Event) -> None:
-    """Subscriber to BREACH_RECORDED, in the same transaction: a breach is recorded, and somebody will ask why."""
+    """Subscriber, in the same transaction, to breaches and to visits that ended after an injection and without a scan."""
     reasons = event.data.get("reasons") or event.data.get("breach") or []
     incident, made = Incident.objects.get_or_create(
         event=event.pk,

@@ -93,6 +93,11 @@ class InjectForm(Form):
     family_name = forms.CharField(label="Family name", required=False, max_length=120, widget=Input(width="20"))
     injected_at = MomentField(label="Injected", initial="now")
     body_site = forms.CharField(label="Where", required=False, max_length=60, widget=Input(width="20"))
+    fallback = forms.ChoiceField(
+        label="If their scanner cannot take them, who does?",
+        required=False,
+        help_text="Only scanners that are fit, running and free inside the window are listed.",
+    )
     override_reason = forms.CharField(label="Reason for the override", required=False, max_length=400)
 
     marks_optional = False
@@ -107,9 +112,19 @@ class InjectForm(Form):
         Section("2. When and where", ("injected_at:6", "body_site:6")),
     )
 
-    def __init__(self, *args: Any, doses: Iterable[tuple[str, str]], refused: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        doses: Iterable[tuple[str, str]],
+        fallbacks: Iterable[tuple[str, str]] = (),
+        refused: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.fields["dose"].choices = [("", "Choose"), *doses]
+        self.fields["fallback"].choices = [("", "Nobody: their own scanner"), *fallbacks]
+        if not fallbacks:
+            del self.fields["fallback"]
         if not refused:
             del self.fields["override_reason"]
 

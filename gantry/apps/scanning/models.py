@@ -89,6 +89,8 @@ class Injection(Row):
     body_site = models.CharField(max_length=60, blank=True)
     breach = models.JSONField(default=list)
     override_reason = models.TextField(blank=True)
+    fallback = models.ForeignKey("estate.Scanner", on_delete=models.PROTECT, null=True, related_name="+")
+    """The scanner that was named to take this person where their own could not."""
     event = models.UUIDField()
 
     def __str__(self) -> str:

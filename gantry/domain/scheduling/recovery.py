@@ -10,10 +10,8 @@ from enum import StrEnum
 from gantry.domain.scheduling import check
 from gantry.domain.scheduling.failures import (
     FailureKind,
-    Rules,
     Situation,
     Standing,
-    TransferRule,
     broken_off,
     injected,
     left_of,
@@ -527,28 +525,6 @@ def unsaid(s: Situation, o: Option) -> Iterator[str]:
     for move in o.abandoned:
         if (NeedKind.INCIDENT, move.patient) not in needed:
             yield f"{move.patient} was injected and not scanned, and no incident is asked for"
-
-
-def why_not_inject(
-    day: Day, plan: Plan, ref: str, *, at_min: int, unfit: frozenset[str] = frozenset(), rules: Rules = Rules()
-) -> list[str]:
-    """Nobody is injected unless their scanner is fit and free inside the window, or a fallback can be named."""
-    visit, patient = plan.visit(ref), day.patient(ref)
-    if visit is None:
-        return [f"{ref} has no scan planned"]
-    if visit.scanner not in unfit:
-        return []
-    grid = day.grid_min
-    others = Occupied(day, Plan(tuple(v for v in plan.visits if v.patient != ref)))
-    moment = -(-at_min // grid) * grid
-    for each in possible(day, replace(patient, lock=Lock(injection_min=moment))):
-        if each.scanner not in unfit and others.fits(patient, each):
-            return []
-    transfer: TransferRule | None = rules.transfer
-    place = day.scanner(visit.scanner).place
-    if transfer is not None and any(start == place for start, _ in transfer.minutes):
-        return []
-    return [f"{visit.scanner} is not fit and no other scanner is free inside the window"]
 
 
 def reason_left_out(s: Situation, patient: Patient, *, could_have: bool) -> str:

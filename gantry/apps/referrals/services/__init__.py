@@ -10,6 +10,7 @@ from gantry.apps.referrals.services.covering import (
     window_of,
     withdraw_authorisation,
 )
+from gantry.apps.referrals.services.given import given_to, msv_of
 from gantry.apps.referrals.services.intake import receive
 from gantry.apps.referrals.services.moving import (
     close,
@@ -40,7 +41,9 @@ __all__ = [
     "case_of",
     "close",
     "context_for",
+    "given_to",
     "lapse_due",
+    "msv_of",
     "open_items",
     "open_questions",
     "organisation_of",

@@ -1,5 +1,6 @@
 """What waits for my decision, by breach date; and one referral with everything that a decision needs."""
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +21,10 @@ from gantry.apps.referrals.views.following import search
 from gantry.apps.referrals.views.showing import one, overtaken, said_answers, shown
 from gantry.apps.ui.listing import Column, Filter, Listing, Search
 from gantry.domain.access import Verb
+from gantry.domain.injecting import in_all
 from gantry.domain.lifecycle import IllegalMove
 from gantry.domain.referral import Case, ReferralState, RejectionReason, VetDecision
+from gantry.domain.scan import age_in_years
 from gantry.domain.waiting import days_left_in_words
 from gantry.reference.indications import INDICATIONS
 from gantry.reference.protocols import PROTOCOLS
@@ -263,8 +266,17 @@ def page(
         can_vet=referral.state == ReferralState.TO_VET,
         question=case.text("clinical_question"),
         in_one_look=in_one_look(case),
+        in_all=cumulative(referral, proposal.wanted, today),
     )
     return render(request, "referrals/vet.html", context, status=status)
+
+
+def cumulative(referral: Referral, wanted: services.Wanted, on: date) -> str:
+    """Another injection is another exposure: what was given already stands beside the decision."""
+    born = referral.patient.date_of_birth
+    mbq = float(wanted.activity_mbq or 0.0)
+    msv = services.msv_of(wanted.tracer, mbq, age_in_years(born, on) if born else None)
+    return in_all(services.given_to(referral), mbq=mbq, msv=msv)
 
 
 def in_one_look(case: Case) -> list[tuple[str, Any]]:

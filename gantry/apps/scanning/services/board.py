@@ -4,14 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from gantry.apps.audit.models import ScopedQuerySet
-from gantry.apps.estate.models import Deployment, Scanner, Site
-from gantry.apps.estate.services import why_not_fit
+from gantry.apps.estate.models import Scanner, Site
 from gantry.apps.radiopharmacy.services.stock import Hour, by_hour, hours_from
 from gantry.apps.scanning.models import Visit
+from gantry.apps.scanning.services.injecting import why_no_scanner
+from gantry.apps.scanning.services.scanners import Running, here_on, running
 from gantry.apps.scanning.services.steps import progress_of, protocol_of
-from gantry.domain.scan import NOTHING, Act, Progress, Protocol, ProtocolStep, Stage, due, stage, window
+from gantry.domain.scan import NOTHING, Act, Progress, Protocol, ProtocolStep, Stage, VisitState, due, stage, window
 from gantry.domain.supply import DoseState
 from gantry.reference.hot_lab import GLUCOSE_ACTION_MMOL_PER_L
 from gantry.reference.protocols import product_of
@@ -101,7 +103,9 @@ def of_day(visits: ScopedQuerySet[Visit], site: Site, on: date) -> ScopedQuerySe
 
 
 def board(visits: Iterable[Visit], site: Site, *, now: datetime) -> Board:
-    cards = [card_of(visit, now=now) for visit in visits]
+    visits = list(visits)
+    room = room_of(visits, site, now=now)
+    cards = [card_of(visit, now=now, room=room) for visit in visits]
     lanes = tuple(Lane(at, title, tuple(c for c in cards if c.stage is at)) for at, title in LANES)
     gone = tuple(card for card in cards if card.stage in (Stage.LEFT, Stage.NOT_SEEN))
     products = sorted({product_of(visit.appointment.procedure.tracer) for visit in visits})
@@ -110,22 +114,40 @@ def board(visits: Iterable[Visit], site: Site, *, now: datetime) -> Board:
         lanes,
         gone,
         tuple((product, by_hour(site, product, hours=hours)) for product in products),
-        tuple(
-            ScannerState(scanner, why_not_fit(scanner, zone=site.zone, at=now)) for scanner in scanners_at(site, now)
-        ),
+        tuple(ScannerState(each.scanner, each.unfit) for each in room),
     )
 
 
-def scanners_at(site: Site, now: datetime) -> list[Scanner]:
-    standing = Deployment.objects.filter(site=site, from_at__lte=now).exclude(to_at__lte=now)
-    return [d.scanner for d in standing.select_related("scanner").order_by("scanner__name")]
+def room_of(visits: Sequence[Visit], site: Site, *, now: datetime) -> list[Running]:
+    """The scanners as they are, with what they owe to everybody who is here: also to people whom this reader may not see."""
+    on = now.astimezone(ZoneInfo(site.zone)).date()
+    return running(site, on, at=now, here=here_on(site, on), also=booked_on(visits))
 
 
-def card_of(visit: Visit, *, now: datetime) -> Card:
+def booked_on(visits: Sequence[Visit]) -> list[Scanner]:
+    """Scanners of those who are here and still to be injected: one that has been taken away is said to be."""
+    return [v.appointment.scanner for v in visits if v.state == VisitState.PRESENT]
+
+
+def why_not_yet(
+    visit: Visit, protocol: Protocol, progress: Progress, room: Sequence[Running], now: datetime
+) -> list[str]:
+    """Why nobody should reach for a syringe now, in words for the wall: their scanner cannot scan them in time."""
+    for step in due(protocol, progress):
+        if step.act is Act.INJECT:
+            return [
+                f"Do not inject: {why}" for why in why_no_scanner(visit, step, at=now, named=None, known=list(room))
+            ]
+    return []
+
+
+def card_of(visit: Visit, *, now: datetime, room: Sequence[Running] = ()) -> Card:
     appointment, protocol, progress = visit.appointment, protocol_of(visit), progress_of(visit)
     patient, at = appointment.referral.patient, stage(protocol, visit.state, progress)
     moments = countdown(protocol, progress, at, appointment.arrival_at)
     warnings = warnings_of(visit)
+    if room and visit.state == VisitState.PRESENT:
+        warnings = (*why_not_yet(visit, protocol, progress, room, now), *warnings)
     return Card(
         visit=visit.pk,
         name=patient.name,

@@ -1,7 +1,7 @@
 """Whether a dose may be given to this person now (invariant 3), and the record of it when it was."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -10,14 +10,14 @@ from gantry.apps.accounts.models import Person
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services.need import prescribed_mbq
 from gantry.apps.estate.models import Scanner
-from gantry.apps.estate.services import why_not_fit
 from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.radiopharmacy.services import Impossible, administer, assign, why_not_itself, why_not_this_dose
 from gantry.apps.radiopharmacy.services.doses import batch_facts
 from gantry.apps.radiopharmacy.services.stock import drawn_for
 from gantry.apps.referrals.models import Authorisation
-from gantry.apps.referrals.services import why_not_covered_now
+from gantry.apps.referrals.services import given_to, why_not_covered_now
 from gantry.apps.scanning.models import Injection, StepDone, Visit
+from gantry.apps.scanning.services.scanners import Running, here_on, running, waiting_for
 from gantry.apps.scanning.services.steps import (
     AlreadyRecorded,
     NotAStep,
@@ -36,21 +36,8 @@ from gantry.apps.scanning.services.steps import (
 )
 from gantry.domain.activity import why_out_of_tolerance
 from gantry.domain.events import Actor, EventKind
-from gantry.domain.scan import (
-    NOTHING,
-    Act,
-    Done,
-    InjectionFacts,
-    Phase,
-    Progress,
-    ProtocolStep,
-    VisitState,
-    Waiting,
-    can_all_be_scanned,
-    out_of_order,
-    why_not_injected,
-    window,
-)
+from gantry.domain.injecting import why_no_scan, why_not_again, why_not_inject
+from gantry.domain.scan import Act, Done, InjectionFacts, Phase, ProtocolStep, out_of_order, why_not_injected
 from gantry.domain.supply import DoseState, Match, why_not_usable
 from gantry.reference.protocols import product_of
 from gantry.reference.schemes import TOLERANCE_PERCENT
@@ -96,7 +83,7 @@ def injection_facts(
         pregnancy_enquiry_needed=enquiry_applies(visit),
         pregnancy_enquiry_made=enquiry is not None,
         may_be_pregnant=enquiry is not None and answered(enquiry) not in ("", "no"),
-        not_authorised=not_authorised,
+        not_authorised=[*not_authorised, *why_used(visit, step, authorisation)],
         not_usable=[*why_not_usable(batch_facts(dose.batch), product=product_of(tracer), at=at), *why_not_itself(dose)]
         if dose
         else [],
@@ -104,7 +91,7 @@ def injection_facts(
         out_of_tolerance=why_out_of_tolerance(drawn_for(dose).activity_at(at), prescribed, TOLERANCE_PERCENT.value)
         if dose
         else None,
-        scanner_unfit=why_no_scanner(visit, step, at=at, scanner=fallback or appointment.scanner),
+        no_scanner=why_no_scanner(visit, step, at=at, named=fallback),
         not_yet=[label for label in out_of_order(protocol, step.key, progress) if label not in covered],
     )
 
@@ -114,41 +101,40 @@ def answered(enquiry: StepDone) -> str:
     return str(origin(enquiry.event).data.get("answer", ""))
 
 
-def why_no_scanner(visit: Visit, step: ProtocolStep, *, at: datetime, scanner: Scanner) -> str | None:
-    """The scanner must be fit today, and free inside the window that this injection opens."""
-    if unfit := why_not_fit(scanner, zone=visit.site.zone, at=at):
-        return unfit
-    owed, free_from = scans_owed(visit, scanner, at)
+def why_no_scanner(
+    visit: Visit, step: ProtocolStep, *, at: datetime, named: Scanner | None, known: list[Running] | None = None
+) -> list[str]:
+    """Their scanner must be fit, running and free inside the window that this injection opens, or the named fallback."""
+    intended = visit.appointment.scanner
+    room = known if known is not None else room_now(visit, at, named)
     mine = waiting_for(visit, {**progress_of(visit), step.key: Done(None, at)})
-    if can_all_be_scanned([*owed, *mine], free_from=free_from):
-        return None
-    others = f"{len(owed)} {'other' if len(owed) == 1 else 'others'} already injected"
-    return f"{scanner} cannot scan this person inside the window beside {others}"
+    by_key = {each.scanner.pk: each.for_visit(visit) for each in room}
+    sisters = [now for key, now in by_key.items() if key != intended.pk]
+    return why_not_inject(by_key[intended.pk], mine, named=by_key[named.pk] if named else None, sisters=sisters)
 
 
-def scans_owed(visit: Visit, scanner: Scanner, at: datetime) -> tuple[list[Waiting], datetime]:
-    """What a scanner owes to others who are here and injected, and when the scan that is running ends."""
-    here = Visit.objects.filter(appointment__scanner=scanner, on=visit.on, state=VisitState.PRESENT).exclude(
-        pk=visit.pk
-    )
-    owed, free_from = [], at
-    for other in here.select_related("appointment__referral__patient").prefetch_related("steps"):
-        progress = progress_of(other)
-        for scan in protocol_of(other).of(Act.ACQUIRE):
-            done = progress.get(scan.key, NOTHING)
-            if done.began_at and not done.done_at:
-                free_from = max(free_from, done.began_at + timedelta(minutes=scan.minutes))
-        owed += waiting_for(other, progress)
-    return owed, free_from
+def room_now(visit: Visit, at: datetime, named: Scanner | None = None) -> list[Running]:
+    also = [visit.appointment.scanner, *([named] if named else [])]
+    return running(visit.site, visit.on, at=at, here=here_on(visit.site, visit.on), also=also)
 
 
-def waiting_for(visit: Visit, progress: Progress) -> list[Waiting]:
-    protocol, found = protocol_of(visit), []
-    for scan in protocol.of(Act.ACQUIRE):
-        moments = window(protocol, scan.key, progress)
-        if moments and progress.get(scan.key, NOTHING).reached_at is None:
-            found.append(Waiting(moments.least, moments.most, timedelta(minutes=scan.minutes)))
-    return found
+def fallbacks_for(visit: Visit, step: ProtocolStep, *, at: datetime) -> list[Scanner]:
+    """Scanners that could take this person if their own cannot. Empty when it can."""
+    room = room_now(visit, at)
+    if not why_no_scanner(visit, step, at=at, named=None, known=room):
+        return []
+    mine = waiting_for(visit, {**progress_of(visit), step.key: Done(None, at)})
+    others = [each for each in room if each.scanner.pk != visit.appointment.scanner_id]
+    return [each.scanner for each in others if why_no_scan(each.for_visit(visit), mine) is None]
+
+
+def why_used(visit: Visit, step: ProtocolStep, authorisation: Authorisation | None) -> list[str]:
+    """A second injection of the same step on another day is another exposure: it has an authorisation of its own."""
+    if authorisation is None:
+        return []
+    earlier = given_to(visit.appointment.referral)
+    said = why_not_again(earlier, step=step.key, visit=str(visit.pk), authorised_at=authorisation.at)
+    return [said] if said else []
 
 
 def why_not(
@@ -240,6 +226,7 @@ def inject(
         body_site=body_site.strip(),
         breach=judged.reasons,
         override_reason=override_reason.strip(),
+        fallback=fallback,
         event=event.pk,
     )
 

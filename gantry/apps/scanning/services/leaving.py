@@ -4,17 +4,19 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale
 from gantry.apps.booking import services as booking
 from gantry.apps.estate.models import Room
 from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.referrals.services import point_to
-from gantry.apps.scanning.models import ScheduledStep, Visit
-from gantry.apps.scanning.services.steps import completed, locked, record
+from gantry.apps.scanning.models import Injection, ScheduledStep, Visit
+from gantry.apps.scanning.services.scanners import waiting_for
+from gantry.apps.scanning.services.steps import completed, locked, progress_of, record
 from gantry.domain.access import Role
 from gantry.domain.events import Actor, Cause, EventKind
 from gantry.domain.lifecycle import advance
-from gantry.domain.scan import VISIT, VisitEvent, VisitState
+from gantry.domain.scan import VISIT, Act, VisitEvent, VisitState
 from gantry.domain.supply import DoseState
 
 
@@ -58,7 +60,7 @@ def leave(visit: Visit, *, happened_at: datetime, now: datetime, by: Actor, caus
             now=now,
             by=by,
             cause=cause,
-            data={"injected": True, "acquired": visit.steps.filter(act="acquire", current=True).exists()},
+            data={"injected": True, "acquired": begun(visit), "reasons": [unscanned(visit)]},
         )
         # Invariant 10: a dose without an answer is on somebody's list.
         point_to(
@@ -74,6 +76,47 @@ def leave(visit: Visit, *, happened_at: datetime, now: datetime, by: Actor, caus
         state="done", changed_at=now
     )
     return visit
+
+
+def begun(visit: Visit) -> bool:
+    return visit.steps.filter(act=Act.ACQUIRE, current=True).exists()
+
+
+def unscanned(visit: Visit) -> str:
+    """The worst outcome in words: whoever reads the incident needs no other page to know what it is."""
+    net = sum(i.dose.net_mbq or 0.0 for i in visit.injections.select_related("dose"))
+    return f"Injected with {net:.0f} MBq, and {'the scan was not finished' if begun(visit) else 'not scanned'}"
+
+
+GRACE = timedelta(minutes=30)
+"""A scanner that tells late has told by then."""
+LOOK_BACK = timedelta(days=2)
+
+
+@transaction.atomic
+def watch(*, now: datetime, by: Actor) -> list[Visit]:
+    """Whoever is injected and whose window has closed without a scan: an incident, though nobody wrote an ending."""
+    found = []
+    since = (now - LOOK_BACK).date()
+    had = Injection.objects.filter(visit__on__gte=since).values("visit")
+    here = Visit.objects.filter(state=VisitState.PRESENT, pk__in=had)
+    for visit in here.select_for_update(skip_locked=True).order_by("pk"):
+        closed = [w.most for w in waiting_for(visit, progress_of(visit))]
+        if not closed or now < min(closed) + GRACE or watched(visit):
+            continue
+        reasons = [f"{unscanned(visit)}: the window closed without a scan on record"]
+        data = {"act": NOT_SCANNED, "reasons": reasons}
+        record(visit, EventKind.BREACH_RECORDED, at=min(closed), now=now, by=by, data=data)
+        found.append(visit)
+    return found
+
+
+NOT_SCANNED = "not_scanned"
+
+
+def watched(visit: Visit) -> bool:
+    earlier = Event.objects.filter(kind=EventKind.BREACH_RECORDED, subjects__contains=[visit.pk])
+    return earlier.filter(data__act=NOT_SCANNED).exists()
 
 
 @transaction.atomic

@@ -9,17 +9,21 @@ from django.utils import timezone
 
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.services import Stale
+from gantry.apps.estate.models import Scanner
 from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.radiopharmacy.services import Impossible, NotDone
 from gantry.apps.radiopharmacy.services.stock import drawn_for
+from gantry.apps.referrals.models import Authorisation
+from gantry.apps.referrals.services import given_to, msv_of
 from gantry.apps.scanning.forms import InjectForm, dose_choice
 from gantry.apps.scanning.models import Visit
 from gantry.apps.scanning.services import visits
-from gantry.apps.scanning.services.injecting import authorisation_of
+from gantry.apps.scanning.services.injecting import authorisation_of, fallbacks_for
 from gantry.apps.scanning.views.site import visit_for, zone_of
 from gantry.apps.ui.wording import say_mbq
 from gantry.domain.access import Scope, Verb
-from gantry.domain.scan import Act
+from gantry.domain.injecting import in_all
+from gantry.domain.scan import Act, age_in_years
 from gantry.domain.supply import DoseState
 from gantry.reference.protocols import product_of
 from gantry.reference.schemes import TOLERANCE_PERCENT
@@ -50,8 +54,10 @@ def inject(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     tracer, zone = node.tracer or visit.appointment.procedure.tracer, zone_of(visit.site)
     found = doses_for(visit, tracer, request.acting.scope)
     choices = [dose_choice(d, f"{say_mbq(drawn_for(d).activity_at(request.now))} now") for d in found]
+    sisters = {str(s.pk): s for s in fallbacks_for(visit, node, at=request.now)}
+    named = [(key, s.name) for key, s in sisters.items()]
     form = InjectForm(
-        request.POST or None, doses=choices, refused="refused" in request.POST, now=request.now, zone=zone
+        request.POST or None, doses=choices, fallbacks=named, refused="refused" in request.POST, now=request.now, zone=zone
     )  # fmt: skip
     outcome: visits.NotAuthorised | None = None
     with timezone.override(zone):
@@ -60,11 +66,13 @@ def inject(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
             if dose is None:
                 form.add_error("barcode", "No dose of this site carries this barcode")
             else:
-                outcome = attempt(request, visit, step, dose, form)
+                outcome = attempt(request, visit, step, dose, form, sisters.get(form.cleaned_data.get("fallback", "")))
                 if outcome is None and not form.errors:
                     return redirect("scanning:board", visit.site_id)
         if outcome is not None and ("override_reason" in form.fields) is bool(outcome.never):
-            form = InjectForm(request.POST, doses=choices, refused=not outcome.never, now=request.now, zone=zone)
+            form = InjectForm(
+                request.POST, doses=choices, fallbacks=named, refused=not outcome.never, now=request.now, zone=zone
+            )
             form.is_valid()
         before = visits.why_not(visit, step, None, at=request.now)
         authorisation = authorisation_of(visit.appointment, tracer)
@@ -81,10 +89,20 @@ def inject(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
                 "outcome": outcome,
                 "prescribed": authorisation.activity_mbq if authorisation else None,
                 "tolerance": TOLERANCE_PERCENT,
+                "in_all": cumulative(visit, authorisation, tracer),
                 "already": visit.steps.filter(key=step, current=True).first(),
             },
             status=422 if form.errors or outcome else 200,
         )
+
+
+def cumulative(visit: Visit, authorisation: Authorisation | None, tracer: str) -> str:
+    """What this person has had for this referral, and what it comes to with this dose; nothing before a first one."""
+    referral, mbq = visit.appointment.referral, (authorisation.activity_mbq or 0.0) if authorisation else 0.0
+    born = referral.patient.date_of_birth
+    age = age_in_years(born, visit.on) if born else None
+    earlier = [g for g in given_to(referral) if g.visit != str(visit.pk)]
+    return in_all(earlier, mbq=mbq, msv=msv_of(tracer, mbq, age))
 
 
 def chosen(visit: Visit, form: InjectForm, scope: Scope) -> Dose | None:
@@ -96,14 +114,16 @@ def chosen(visit: Visit, form: InjectForm, scope: Scope) -> Dose | None:
     return here.filter(pk=given["dose"]).first()
 
 
-def attempt(request: HttpRequest, visit: Visit, step: str, dose: Dose, form: InjectForm) -> visits.NotAuthorised | None:
+def attempt(
+    request: HttpRequest, visit: Visit, step: str, dose: Dose, form: InjectForm, fallback: Scanner | None
+) -> visits.NotAuthorised | None:
     """Recorded, or the reasons why not; what clashes with somebody else's entry is said on the form."""
     given = form.cleaned_data
     happened = request.POST.get("how") == "happened"
     override = given.get("override_reason", "") if request.POST.get("how") == "override" else ""
     if request.POST.get("how") == "override" and not override.strip():
         form.add_error("override_reason", "Say why it has to go ahead now: your name stands beside it")
-        return visits.why_not(visit, step, dose, at=given["injected_at"], match=form.match())
+        return visits.why_not(visit, step, dose, at=given["injected_at"], match=form.match(), fallback=fallback)
     try:
         outcome = visits.inject(
             visit,
@@ -117,6 +137,7 @@ def attempt(request: HttpRequest, visit: Visit, step: str, dose: Dose, form: Inj
             person=request.acting.person,
             already_happened=happened,
             body_site=given["body_site"],
+            fallback=fallback,
         )
     except visits.AlreadyRecorded as earlier:
         said = timezone.localtime(earlier.step.happened_at)

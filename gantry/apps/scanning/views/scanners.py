@@ -13,7 +13,7 @@ from gantry.apps.audit.timeline import timeline
 from gantry.apps.estate import services as estate
 from gantry.apps.estate.models import Scanner
 from gantry.apps.scanning.forms import FaultForm, RestoreForm, ScannerTestForm, cause_from
-from gantry.apps.scanning.services.board import scanners_at
+from gantry.apps.scanning.services.scanners import scanners_at
 from gantry.apps.scanning.views.site import site_for, zone_of
 from gantry.domain.access import Verb
 

@@ -1,0 +1,167 @@
+"""Nobody is injected unless somebody can scan them; whoever is and is not scanned is an incident; a second time is asked for."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from gantry.apps.audit.ids import new_id
+from gantry.apps.audit.services import append
+from gantry.apps.booking.models import Appointment
+from gantry.apps.estate import services as estate
+from gantry.apps.estate.models import Closure, Session
+from gantry.apps.quality.models import Incident
+from gantry.apps.radiopharmacy.models import Dose
+from gantry.apps.referrals.models import Authorisation
+from gantry.apps.referrals.services import given_to, return_to_vetting
+from gantry.apps.scanning.models import Injection, Visit
+from gantry.apps.scanning.services import visits
+from gantry.apps.scanning.services.board import board, of_day
+from gantry.apps.scanning.services.leaving import watch
+from gantry.apps.scanning.services.scanners import here_on, running
+from gantry.domain.events import EventKind
+from gantry.domain.injecting import in_all
+from tests.apps.factories import NOW, make_scanner
+from tests.apps.scan_day import BY, Day, make_booked, make_day
+from tests.apps.test_visits import AT, FAILED, inject, prepared, step
+
+pytestmark = pytest.mark.django_db
+
+
+def on_the_board(visit) -> tuple[str, ...]:
+    shown = board(of_day(Visit.objects.all(), visit.site, visit.on), visit.site, now=AT)
+    return next(c.warnings for lane in shown.lanes for c in lane.cards if c.visit == visit.pk)
+
+
+def test_the_scanner_must_be_free_inside_the_window():
+    day = make_day()
+    early, late, third = (prepared(day, make_booked(day, arrival_at=NOW + timedelta(minutes=26 * n))) for n in range(3))
+    inject(day, early, day.dose(280))
+    inject(day, late, day.dose(280))
+    refused = inject(day, third, day.dose(280))
+    assert refused.reasons == ["Scanner 1 cannot scan this person inside the window beside 2 others already injected"]
+    assert "Do not inject: " + refused.reasons[0] in on_the_board(third)
+    spare = make_scanner(day.made.site, name="Scanner 2", rooms=0)
+    untested = inject(day, third, Dose.objects.order_by("pk").last(), fallback=spare)
+    assert any("The fallback does not help: Scanner 2 has no daily quality control" in r for r in untested.reasons)
+    estate.record_test(spare, passed=True, at=NOW, now=NOW, by=BY, site=day.made.site)
+    given = inject(day, third, Dose.objects.order_by("pk").last(), fallback=spare)
+    assert isinstance(given, Injection) and not given.breach
+    # The one who goes to the sister scanner is owed by it, not by their own.
+    room = {
+        r.scanner.pk: len(r.owed) for r in running(day.made.site, third.on, at=AT, here=here_on(third.site, third.on))
+    }
+    assert room == {day.scanner.pk: 2, spare.pk: 1}
+
+
+def test_nobody_is_injected_for_a_scanner_that_shuts_before_their_window_opens():
+    day = make_day()
+    visit = prepared(day)
+    hours = {"site": day.made.site, "scanner": day.scanner, "on": visit.on}
+    session = Session.objects.create(**hours, starts_at=NOW, ends_at=NOW + timedelta(hours=1))
+    dose = day.dose(280)
+    assert inject(day, visit, dose).reasons == ["Scanner 1 is not running inside the window"]
+    assert any("Scanner 1 is not running" in words for words in on_the_board(visit))
+    recorded = inject(day, visit, dose, already_happened=True)
+    assert isinstance(recorded, Injection) and recorded.breach == ["Scanner 1 is not running inside the window"]
+    Session.objects.filter(pk=session.pk).update(ends_at=NOW + timedelta(hours=8))
+    assert not on_the_board(prepared(day, make_booked(day, arrival_at=NOW + timedelta(minutes=30))))
+
+
+def test_a_closure_is_cut_out_of_the_hours():
+    day = make_day()
+    visit = prepared(day)
+    end = NOW + timedelta(hours=9)
+    Session.objects.create(site=visit.site, scanner=day.scanner, on=visit.on, starts_at=NOW, ends_at=end)
+    Closure.objects.create(site=visit.site, from_at=NOW + timedelta(hours=1), to_at=end, reason="Snow")
+    assert inject(day, visit, day.dose(280)).reasons == ["Scanner 1 is not running inside the window"]
+
+
+def test_another_injection_needs_its_own_authorisation_and_the_sum_is_shown():
+    day = make_day()
+    first = prepared(day)
+    inject(day, first, day.dose(280))
+    visits.leave(first, happened_at=AT, now=AT, by=day.by, cause=FAILED)
+    again = booked_again(day, first)
+    dose = day.dose(280)
+    assert inject(day, again, dose).reasons == ["The authorisation was used for 247 MBq: a new injection needs its own"]
+    referral = again.appointment.referral
+    assert in_all(given_to(referral), mbq=250, msv=4.75) == (
+        "Injected once before for this referral: 247 MBq, 4.7 mSv. With 250 MBq more it is 497 MBq, 9.4 mSv in all"
+    )
+    Authorisation.objects.filter(procedure=again.appointment.procedure).update(at=AT + timedelta(seconds=1))
+    assert isinstance(inject(day, again, dose), Injection)
+
+
+def booked_again(day: Day, first: Visit) -> Visit:
+    """The same request, another appointment: what a booking after an unfinished scan comes to."""
+    row = Appointment.objects.get(pk=first.appointment_id)
+    row.pk, row.state, row._state.adding = new_id(), "booked", True
+    row.save(force_insert=True)
+    subjects = {"appointment": row.pk, "referral": row.referral_id}
+    append(EventKind.APPOINTMENT_BOOKED, subjects=subjects, happened_at=NOW, recorded_at=NOW, by=BY)
+    return prepared(day, Visit.objects.get(appointment=row))
+
+
+def test_injected_and_not_scanned_is_an_incident_however_it_ends():
+    day = make_day()
+    gone, forgotten, fine = (
+        prepared(day, make_booked(day, arrival_at=NOW + timedelta(minutes=40 * n))) for n in range(3)
+    )
+    for visit in (gone, forgotten, fine):
+        inject(day, visit, day.dose(280), already_happened=True)
+    Incident.objects.all().delete()
+    visits.leave(gone, happened_at=AT, now=AT, by=day.by, cause=FAILED)
+    assert Incident.objects.get().summary == "Injected with 247 MBq, and not scanned"
+    step(day, fine, "void", 74)
+    step(day, fine, "scan", 80, phase="start")
+    late = AT + timedelta(hours=3)
+    assert watch(now=late, by=BY) == [forgotten]
+    assert watch(now=late + timedelta(minutes=5), by=BY) == []
+    assert [i.summary for i in Incident.objects.order_by("opened_at")][1:] == [
+        "Injected with 247 MBq, and not scanned: the window closed without a scan on record"
+    ]
+
+
+def test_the_page_names_a_fallback_and_shows_what_was_given_before(monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: AT)
+    day = make_day()
+    first = prepared(day)
+    inject(day, first, day.dose(280))
+    visits.leave(first, happened_at=AT, now=AT, by=day.by, cause=FAILED)
+    again = booked_again(day, first)
+    Authorisation.objects.update(at=AT + timedelta(seconds=1))
+    client = Client()
+    client.force_login(day.person, backend="django.contrib.auth.backends.ModelBackend")
+    url = reverse("scanning:inject", args=[again.pk, "inject"])
+    page = client.get(url).content.decode()
+    assert "Not the first injection" in page and "247 MBq, 4.7 mSv" in page
+    assert "If their scanner cannot take them" not in page
+    estate.record_fault(day.scanner, cause=FAILED, at=NOW, now=AT, by=BY, site=again.site)
+    spare = make_scanner(day.made.site, name="Scanner 2", rooms=0)
+    estate.record_test(spare, passed=True, at=NOW, now=NOW, by=BY, site=again.site)
+    page = client.get(url).content.decode()
+    assert "Scanner 2 could take this person: name it as the fallback" in page
+    dose = day.dose(247, at=AT)
+    sent = {"barcode": dose.container.barcode, "injected_at": "now", "how": "ask"}
+    assert client.post(url, sent).status_code == 422
+    assert client.post(url, {**sent, "fallback": str(spare.pk)}).status_code == 302
+    assert Injection.objects.get(visit=again).fallback == spare
+    assert not Injection.objects.get(visit=again).breach
+
+
+def test_the_vetter_sees_what_was_given_before_another_is_authorised(monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: AT)
+    day = make_day()
+    visit = prepared(day)
+    inject(day, visit, day.dose(280))
+    referral = visit.appointment.referral
+    visits.leave(visit, happened_at=AT, now=AT, by=day.by, cause=FAILED)
+    referral.refresh_from_db()
+    return_to_vetting(referral, "The scanner failed after the injection", now=AT, by=BY)
+    client = Client()
+    client.force_login(day.practitioner, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(reverse("referrals:vet", args=[referral.pk])).content.decode()
+    assert "Not the first injection" in page and "4.7 mSv" in page

@@ -1,0 +1,1 @@
+"""Before an injection: who will scan this person, and has anybody authorised it."""
