@@ -61,16 +61,21 @@ def sender_of(message: Message) -> Sender:
     header, marks = message.header, message.separators
     return Sender(
         separators=marks,
-        application=header.raw(3),
-        facility=header.raw(4),
-        our_application=header.raw(5),
-        our_facility=header.raw(6),
-        trigger=nth(header.raw(9), marks.component, 2),
-        control_id=header.raw(10),
-        processing_id=header.raw(11) or "P",
-        version=header.raw(12) or VERSION,
+        application=one_line(header.raw(3)),
+        facility=one_line(header.raw(4)),
+        our_application=one_line(header.raw(5)),
+        our_facility=one_line(header.raw(6)),
+        trigger=one_line(nth(header.raw(9), marks.component, 2)),
+        control_id=one_line(header.raw(10)),
+        processing_id=one_line(header.raw(11)) or "P",
+        version=one_line(header.raw(12)) or VERSION,
         charset=message.charset,
     )
+
+
+def one_line(encoded: str) -> str:
+    """A header broken across lines is read as one; its answer may not break a segment of ours in two."""
+    return "".join(" " if letter < " " else letter for letter in encoded)
 
 
 def sender_of_unread(data: bytes) -> Sender:

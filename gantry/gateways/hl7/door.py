@@ -85,11 +85,15 @@ def trace(error: Exception) -> dict[str, str]:
     }
 
 
+UNRECEIVED = {
+    "oversize": Refusal(
+        "MSH^1", Fault.VALUE_TOO_LONG, "The message is larger than this listener takes: nothing was kept"
+    ),
+    "many": Refusal("MSH^1", Fault.VALUE_TOO_LONG, "The block holds too many messages: nothing was kept, send fewer"),
+}
+
+
 def refuse_unreceived(data: bytes, peer: str, why: str, *, now: datetime, control_id: str) -> bytes:
     """The answer where `answer` was never reached: a block over the limit, or a listener in trouble."""
-    finding = (
-        Refusal("MSH^1", Fault.VALUE_TOO_LONG, "The message is larger than this listener takes: nothing was kept")
-        if why == "oversize"
-        else NOT_KEPT
-    )
+    finding = UNRECEIVED.get(why, NOT_KEPT)
     return acknowledge(sender_of_unread(data), (finding,), now=now, control_id=control_id, code=AckCode.REJECT)

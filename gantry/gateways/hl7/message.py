@@ -17,6 +17,7 @@ BEFORE_START = b" \t" + FRAMING + BYTE_ORDER_MARK
 LINE_BREAK = re.compile(rb"\r\n|\r|\n")
 SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
 BATCH_SEGMENTS = frozenset({"FHS", "BHS", "BTS", "FTS", "DSC"})
+MOST_LINES = 200_000
 ESCAPE_MAX = 4096
 """A longer run between two escape characters is text with a stray escape character in it."""
 
@@ -160,6 +161,8 @@ def read(data: bytes) -> Message | Refusal:
         return Refusal("MSH^1", Fault.SEGMENT_SEQUENCE, "The message does not begin with an MSH segment")
     message = data[start : next(begins, None)].rstrip(FRAMING)
     lines = LINE_BREAK.split(message)
+    if len(lines) > MOST_LINES:
+        return Refusal("MSH^1", Fault.VALUE_TOO_LONG, f"The message has more than {MOST_LINES} lines")
     separators = read_separators(to_text(lines[0], "iso8859-1")[0])
     if isinstance(separators, Refusal):
         return separators

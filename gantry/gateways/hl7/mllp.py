@@ -26,7 +26,7 @@ CHUNK = 65536
 type Receive = Callable[[bytes, str], bytes]
 """One message and its peer ("host:port") in, one acknowledgement out. Called on a thread; keeps its own connections."""
 type Refuse = Callable[[bytes, str, str], bytes]
-"""Answers what `receive` could not: the head of the message, its peer, why ("oversize", "failed")."""
+"""Answers what `receive` could not: the head of the message, its peer, why ("oversize", "many", "failed")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,9 @@ class Limits:
     first_s: float | None = 60.0
     """The first block must begin by then: a connection that says nothing may not hold a place for ever."""
     block_s: float = 300.0
-    """A block that has begun must end by then: half a message may not hold a place for ever."""
+    """A block that has begun must end by then, and an answer be taken: neither may hold a place for ever."""
+    messages: int = 100
+    """In one block; each is kept, judged and answered by itself."""
     connections: int = 200
     threads: int = 4
     grace_s: float = 10.0
@@ -151,6 +153,7 @@ class Listener:
             await self._converse(reader, writer, deframer, peer, task)
         except (ConnectionError, TimeoutError, ssl.SSLError):
             log.info("connection ended", extra={"peer": peer})
+            writer.transport.abort()  # closed politely, it would wait for a peer that takes nothing
         except asyncio.CancelledError:
             pass  # only `_drain` cancels; the task ends here
         finally:
@@ -196,10 +199,14 @@ class Listener:
         assert self._loop is not None
         if block.oversize:
             self.counts.oversize += 1
-            writer.write(frame(self._refuse(block.data, peer, "oversize")))
-            await writer.drain()
+            await self._say(self._refuse(block.data, peer, "oversize"), writer)
             return
-        for message in split(block.data):
+        messages = split(block.data)
+        if len(messages) > self.limits.messages:
+            self.counts.oversize += 1
+            await self._say(self._refuse(messages[0], peer, "many"), writer)
+            return
+        for message in messages:
             self.counts.messages += 1
             try:
                 reply = await self._loop.run_in_executor(self._pool, self._receive, message, peer)
@@ -207,8 +214,12 @@ class Listener:
                 self.counts.failed += 1
                 log.error("message not answered", extra={"peer": peer, **trace(error)})
                 reply = self._refuse(message, peer, "failed")
-            writer.write(frame(reply))
-            await writer.drain()
+            await self._say(reply, writer)
+
+    async def _say(self, reply: bytes, writer: asyncio.StreamWriter) -> None:
+        """Raises TimeoutError where the peer does not take what we say."""
+        writer.write(frame(reply))
+        await asyncio.wait_for(writer.drain(), self.limits.block_s)
 
 
 def serve(

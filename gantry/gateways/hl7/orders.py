@@ -32,6 +32,11 @@ OTHER_DETAIL = frozenset({"RXO", "RXR", "RQD", "RQ1", "ODS", "ODT"})
 """Order detail that ORM^O01 allows in OBR's place: a medicine, a supply, a diet."""
 
 
+MOST_ORDERS = 100
+"""Of one message: they are kept in one transaction, and each takes its locks."""
+LONGEST_ORDER_NUMBER = 80
+
+
 class OrderAct(StrEnum):
     """What the sender wants done with the order: ORC-1, table 0119, in seven words."""
 
@@ -136,6 +141,9 @@ def read_orders(message: Message, zone: tzinfo) -> tuple[Order, ...] | Refused:
     patient, found = read_patient(message)
     groups, wrong = order_groups(message)
     refusals.extend(finding for finding in (*found, *wrong) if finding.severity == "E")
+    if len(groups) > MOST_ORDERS:
+        text = f"The message has {len(groups)} orders; {MOST_ORDERS} are taken at a time"
+        return Refused((*refusals, Refusal(f"ORC^{MOST_ORDERS + 1}", Fault.VALUE_TOO_LONG, text)))
     shared = [finding for finding in (*found, *message.doubts) if finding.severity != "E"]
     before = before_orders(message)
     orders = []
@@ -207,6 +215,10 @@ def read_one(
     placer = orc.component(2) or (obr.component(2) if obr else "")
     if not placer and act is not OrderAct.NOTE:
         refusals.append(Refusal(orc.location(2), Fault.REQUIRED_FIELD_MISSING, "The placer order number is missing"))
+    if len(placer) > LONGEST_ORDER_NUMBER:
+        # Cut to length, two orders could be one.
+        text = f"A placer order number has at most {LONGEST_ORDER_NUMBER} characters"
+        refusals.append(Refusal(orc.location(2), Fault.VALUE_TOO_LONG, text))
     detail, procedure = read_procedure(orc, group, act, refusals, findings)
     if act is OrderAct.NOTE:
         text = f"{control or 'This'} tells a status or answers another system: kept, and no referral is made or changed"

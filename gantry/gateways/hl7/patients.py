@@ -151,7 +151,7 @@ def is_nhs(identifier: PatientIdentifier) -> bool:
 
 def nhs_number_of(identifiers: tuple[PatientIdentifier, ...], refusals: list[Refusal]) -> str:
     """The NHS number when exactly one valid one is given; each that fails is a refusal in its own place."""
-    valid: list[str] = []
+    valid: dict[str, None] = {}
     for identifier in filter(is_nhs, identifiers):
         why_not = why_not_nhs_number(identifier.value)
         if why_not:
@@ -160,8 +160,8 @@ def nhs_number_of(identifiers: tuple[PatientIdentifier, ...], refusals: list[Ref
         number = clean_nhs_number(identifier.value)
         if valid and number not in valid:
             refusals.append(Refusal(identifier.location, Fault.DATA_TYPE, "PID-3 holds two different NHS numbers"))
-        valid.append(number)
-    return valid[0] if valid else ""
+        valid[number] = None
+    return next(iter(valid), "")
 
 
 def nhs_status(pid: Segment, nhs_number: str) -> str:
@@ -204,7 +204,7 @@ def read_address(pid: Segment) -> tuple[str, str]:
 
 def read_telecom(pid: Segment) -> tuple[tuple[str, ...], str]:
     """Telephone numbers in order (home, then work), and the first e-mail address."""
-    phones: list[str] = []
+    phones: dict[str, None] = {}
     email = ""
     for number in (13, 14):
         for rep in pid.repetitions(number):
@@ -214,8 +214,8 @@ def read_telecom(pid: Segment) -> tuple[tuple[str, ...], str]:
                 email = email or (address if "@" in address else pid.part(rep, 1))
                 continue
             written = pid.part(rep, 1) or "".join(pid.part(rep, part) for part in (5, 6, 7)) or pid.part(rep, 12)
-            if any(letter.isdigit() for letter in written) and written not in phones:
-                phones.append(written)
+            if any(letter.isdigit() for letter in written):
+                phones[written] = None
     return tuple(phones), email
 
 

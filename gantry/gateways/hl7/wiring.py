@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 LONDON = ZoneInfo("Europe/London")
 DOOR = "hl7"
 UNREGISTERED = "This sender is not registered here: ask the service to add it"
+LONGEST_PLACER = 120
+"""With its assigner. A longer one goes into the key by its digest: cut, it would take the patient off the key's end."""
 LOOK_AGAIN = "The sender put the order on hold"
 
 
@@ -226,6 +228,8 @@ def source_key(order: Order, sender: Sender) -> str:
     who = "|".join([patient.nhs_number or patient.local_id, str(patient.date_of_birth or ""), patient.family_name])
     digest = hashlib.sha256(who.upper().encode()).hexdigest()[:16]
     placer = f"{order.placer_assigner}|{order.placer_order_number}"
+    if len(placer) > LONGEST_PLACER:
+        placer = hashlib.sha256(placer.encode()).hexdigest()
     return f"hl7|{sender.organisation.ods_code}|{placer}|{digest}"[:200]
 
 
