@@ -18,6 +18,7 @@ from pydicom.uid import generate_uid
 from gantry.apps.audit.ids import new_id
 from gantry.apps.radiopharmacy import services as radiopharmacy
 from gantry.apps.scanning.models import Injection
+from gantry.domain.ct_dose import StudyCt, of_study
 from gantry.domain.uptake import PetFacts, Stated, disagreements, uptake, why_no_suv
 from gantry.gateways.conformance import dose
 from gantry.gateways.dicom import content, ct_dose, dose_report
@@ -107,8 +108,8 @@ def ct_report(study: str, *dlps: float, total: float | None = None, alert: float
     return ds
 
 
-def read_all(*reports: Dataset) -> ct_dose.StudyCt:
-    return ct_dose.of_study([ct_dose.read(ds, LONDON) for ds in reports])
+def read_all(*reports: Dataset) -> StudyCt:
+    return of_study([ct_dose.read(ds, LONDON) for ds in reports])
 
 
 def test_cumulative_reports_are_counted_once_in_any_order_and_separate_ones_added():

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from gantry.domain.ct_dose import of_study
 from gantry.domain.uptake import disagreements, uptake, why_no_suv
 from gantry.gateways.conformance.expected import expected
 from gantry.gateways.conformance.judging import Found
@@ -135,7 +136,7 @@ def d4(data: Path) -> Found:
             by_study[report.study_uid].append(report)
             names[report.report_uid] = name
     rows = beside(data, "dicom/**/CT-*.dcm")
-    studies = [ct_dose.of_study(reports) for reports in by_study.values()]
+    studies = [of_study(reports) for reports in by_study.values()]
     for study in studies:
         here = {names[uid] for uid in study.reports}
         # Reports of one study are cumulative: the greatest of their totals is the study's.
