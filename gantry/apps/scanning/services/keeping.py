@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
+from psycopg import Cursor
 
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.services import append
@@ -85,6 +86,9 @@ def identity_of(received: ReceivedInstance) -> str:
 
 def keep_instance(received: ReceivedInstance, *, now: datetime) -> KeptInstance | Conflict:
     """Write the index row of a stored file. The same object again is kept once; another under its name is refused."""
+    # All but the first image of a series find their study there: that is one statement, and one commit.
+    if kept := _counted(received, now):
+        return kept
     try:
         return _keep(received, now)
     except AnotherThere:
@@ -94,7 +98,8 @@ def keep_instance(received: ReceivedInstance, *, now: datetime) -> KeptInstance 
 @transaction.atomic
 def _keep(received: ReceivedInstance, now: datetime) -> KeptInstance:
     study, held = _study(received, now)
-    if _insert(study, _series(study, received), received, now):
+    _series(study, received)
+    if _counted(received, now):
         return KeptInstance(study, held)
     there = Instance.objects.only("sha256", "study_id").get(sop_instance_uid=received.sop_instance_uid)
     if there.sha256 != received.sha256 or there.study_id != study:
@@ -102,43 +107,50 @@ def _keep(received: ReceivedInstance, now: datetime) -> KeptInstance:
     return KeptInstance(study, held, repeated=True)
 
 
-INSERT = """
-WITH i AS (
+COUNTED = """
+WITH known AS (
+  SELECT study.id AS study, series.id AS series, study.state
+  FROM scanning_study study JOIN scanning_series series ON series.study_id = study.id
+  WHERE study.study_uid = %(study_uid)s AND study.identity = %(identity)s AND series.series_uid = %(series_uid)s
+), new AS (
   INSERT INTO scanning_instance (id, study_id, series_id, sop_instance_uid, sop_class_uid, transfer_syntax_uid, size,
                                  sha256, path, received_at)
-  VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (sop_instance_uid) DO NOTHING RETURNING id
+  SELECT %(id)s, study, series, %(sop_instance_uid)s, %(sop_class_uid)s, %(transfer_syntax_uid)s, %(size)s,
+         %(sha256)s, %(path)s, %(now)s
+  FROM known ON CONFLICT (sop_instance_uid) DO NOTHING RETURNING study_id
+), counted AS (
+  UPDATE scanning_study SET instances_count = instances_count + 1, last_instance_at = %(now)s,
+    modalities = CASE WHEN %(modality)s = ANY(modalities) OR %(modality)s = '' THEN modalities
+                      ELSE array_append(modalities, %(modality)s) END
+  FROM new WHERE scanning_study.id = new.study_id
 )
-UPDATE scanning_study SET instances_count = instances_count + 1, last_instance_at = %s,
-  modalities = CASE WHEN %s = ANY(modalities) OR %s = '' THEN modalities ELSE array_append(modalities, %s) END
-WHERE id = %s AND EXISTS (SELECT 1 FROM i)
+SELECT known.study, CASE WHEN known.state = 'held' THEN (
+  SELECT reason FROM scanning_reconcileitem WHERE study_id = known.study ORDER BY opened_at LIMIT 1) ELSE '' END
+FROM known JOIN new ON new.study_id = known.study
 """
 
 
-def _insert(study: UUID, series: UUID, received: ReceivedInstance, now: datetime) -> bool:
-    """One statement: the row, and its study's count, or neither."""
-    modality = received.modality[:16]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            INSERT,
-            [
-                new_id(),
-                study,
-                series,
-                received.sop_instance_uid,
-                received.sop_class_uid,
-                received.transfer_syntax_uid,
-                received.size_bytes,
-                received.sha256,
-                received.path,
-                now,
-                now,
-                modality,
-                modality,
-                modality,
-                study,
-            ],
-        )
-        return bool(cursor.rowcount)
+def _counted(received: ReceivedInstance, now: datetime) -> KeptInstance | None:
+    """One statement: the row and its study's count. None where the study, its series or the name's freedom lacks."""
+    values = {
+        "id": new_id(),
+        "study_uid": received.study_uid,
+        "identity": identity_of(received),
+        "series_uid": received.series_uid,
+        "sop_instance_uid": received.sop_instance_uid,
+        "sop_class_uid": received.sop_class_uid,
+        "transfer_syntax_uid": received.transfer_syntax_uid,
+        "size": received.size_bytes,
+        "sha256": received.sha256,
+        "path": received.path,
+        "now": now,
+        "modality": received.modality[:16],
+    }
+    connection.ensure_connection()
+    # Past Django's cursor, which writes the values into the text: this one is planned once for each connection.
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        found = cursor.execute(COUNTED, values, prepare=True).fetchone()
+    return KeptInstance(found[0], found[1] or "") if found else None
 
 
 def _study(received: ReceivedInstance, now: datetime) -> tuple[UUID, str]:
@@ -289,11 +301,8 @@ def _only_provider() -> UUID | None:
     return providers[0] if providers else None
 
 
-def _series(study: UUID, received: ReceivedInstance) -> UUID:
-    key = Series.objects.filter(study=study, series_uid=received.series_uid).values_list("pk", flat=True).first()
-    if key:
-        return key
-    series, made = Series.objects.get_or_create(
+def _series(study: UUID, received: ReceivedInstance) -> None:
+    _, made = Series.objects.get_or_create(
         study_id=study,
         series_uid=received.series_uid,
         defaults={
@@ -316,4 +325,3 @@ def _series(study: UUID, received: ReceivedInstance) -> UUID:
                     "weight_kg": seen.weight_kg,
                 },
             )
-    return series.pk
