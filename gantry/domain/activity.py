@@ -3,7 +3,7 @@
 A diagnostic reference level is a trigger for review, never a prescription. Numbers come from reference data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import floor
@@ -131,6 +131,24 @@ def why_out_of_tolerance(drawn_mbq: float, prescribed_mbq: float, tolerance_perc
         f"{drawn_mbq:.0f} MBq is {abs(off):.0f} % {side} the prescribed {prescribed_mbq:.0f} MBq; "
         f"±{tolerance_percent:g} % is allowed"
     )
+
+
+def why_not_individually(
+    age: int | None, *, child_under: int, authorised_mbq: float | None, drawn_mbq: float | None, tolerance_percent: float
+) -> Iterator[str]:
+    """Why a child may not be given this dose: a practitioner authorises each child's activity, and nobody else's counts.
+
+    A scheme, a card or a colleague's habit proposes; it never authorises. Activities are at the injection.
+    """
+    if age is None or age >= child_under:
+        return
+    if not authorised_mbq:
+        yield f"This person is {age}: a practitioner authorises each child's activity individually, and none has"
+    elif drawn_mbq is not None and why_out_of_tolerance(drawn_mbq, authorised_mbq, tolerance_percent):
+        yield (
+            f"This person is {age}: {drawn_mbq:.0f} MBq is not the dose that was authorised for this child, "
+            f"{authorised_mbq:.0f} MBq"
+        )
 
 
 def why_review(administered_mbq: float, weight_kg: float, reference_level_mbq_per_kg: float) -> str | None:

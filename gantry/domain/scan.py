@@ -322,6 +322,8 @@ class InjectionFacts:
     """Why neither their scanner nor a named fallback can scan them in time (`gantry.domain.injecting`)."""
     not_yet: Sequence[str] = ()
     """Steps of the protocol that should have come first."""
+    not_for_a_child: Sequence[str] = ()
+    """Why this child has no individual authorisation for this dose. Nobody's override lifts it."""
 
 
 def why_not_injected(facts: InjectionFacts) -> Iterator[str]:
@@ -336,6 +338,7 @@ def why_not_injected(facts: InjectionFacts) -> Iterator[str]:
     if facts.may_be_pregnant:
         yield "This person is or may be pregnant: a practitioner decides whether to go on"
     yield from facts.not_authorised
+    yield from facts.not_for_a_child
     yield from facts.not_usable
     yield from facts.not_matched
     if facts.out_of_tolerance:

@@ -34,13 +34,22 @@ from gantry.apps.scanning.services.steps import (
     subjects,
     touch,
 )
-from gantry.domain.activity import why_out_of_tolerance
+from gantry.domain.activity import why_not_individually, why_out_of_tolerance
 from gantry.domain.events import Actor, EventKind
 from gantry.domain.injecting import why_no_scan, why_not_again, why_not_inject
-from gantry.domain.scan import Act, Done, InjectionFacts, Phase, ProtocolStep, out_of_order, why_not_injected
+from gantry.domain.scan import (
+    Act,
+    Done,
+    InjectionFacts,
+    Phase,
+    ProtocolStep,
+    age_in_years,
+    out_of_order,
+    why_not_injected,
+)
 from gantry.domain.supply import DoseState, Match, why_not_usable
 from gantry.reference.protocols import product_of
-from gantry.reference.schemes import TOLERANCE_PERCENT
+from gantry.reference.schemes import CHILD_UNDER, TOLERANCE_PERCENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,7 @@ class NotAuthorised:
 
     reasons: list[str]
     never: list[str]
-    """Those of the reasons that no override lifts: the dose is not surely this person's."""
+    """Those of the reasons that no override lifts: it is not surely this person's dose, or not authorised for a child."""
 
 
 def authorisation_of(appointment: Appointment, tracer: str) -> Authorisation | None:
@@ -93,7 +102,21 @@ def injection_facts(
         else None,
         no_scanner=why_no_scanner(visit, step, at=at, named=fallback),
         not_yet=[label for label in out_of_order(protocol, step.key, progress) if label not in covered],
+        not_for_a_child=list(
+            why_not_individually(
+                age_at(visit, at),
+                child_under=CHILD_UNDER.value,
+                authorised_mbq=authorisation.activity_mbq if authorisation else None,
+                drawn_mbq=drawn_for(dose).activity_at(at) if dose else None,
+                tolerance_percent=TOLERANCE_PERCENT.value,
+            )
+        ),
     )
+
+
+def age_at(visit: Visit, at: datetime) -> int | None:
+    born = visit.appointment.referral.patient.date_of_birth
+    return age_in_years(born, at.astimezone(ZoneInfo(visit.site.zone)).date()) if born else None
 
 
 def answered(enquiry: StepDone) -> str:
@@ -149,7 +172,16 @@ def why_not(
     """Every reason at once, for the page and for the verb. Empty reasons: it may be given."""
     step = step_of(protocol_of(visit), step_key)
     facts = injection_facts(visit, step, dose, at=at, match=match, fallback=fallback)
-    return NotAuthorised(presence_breaches(visit, at) + list(why_not_injected(facts)), list(facts.not_matched))
+    never = [*facts.not_matched, *facts.not_for_a_child]
+    # Without an authorisation that stands, a child has none of their own.
+    if is_child(visit, at):
+        never += facts.not_authorised
+    return NotAuthorised(presence_breaches(visit, at) + list(why_not_injected(facts)), never)
+
+
+def is_child(visit: Visit, at: datetime) -> bool:
+    age = age_at(visit, at)
+    return age is not None and age < CHILD_UNDER.value
 
 
 @transaction.atomic
