@@ -336,6 +336,20 @@ def test_no_query_breaks_a_search(engine, kind, query):
     assert not Appointment.objects.exists()
 
 
+def test_a_reference_is_compared_as_a_key_so_that_its_index_answers(engine, made):
+    for kind, resource in SERVED.items():
+        for name, parameter in resource.searches.items():
+            if parameter.type == "reference":
+                assert "::text" not in parameter.sql, f"{kind}?{name}"
+    row = make.make_accepted(made)
+    for said in (str(row.patient_id), f"Patient/{str(row.patient_id).upper()}"):
+        assert len(engine.get(f"ServiceRequest?patient={said}").json()["entry"]) == 1
+    for nobody in (uuid4(), "no-key-of-ours", "Patient/1"):
+        found = engine.get(f"ServiceRequest?patient={nobody}")
+        assert (found.status_code, "entry" in found.json()) == (200, False), found.content
+        assert "entry" not in engine.get(f"ServiceRequest?_id={nobody}".replace("Patient/", "")).json()
+
+
 def test_a_report_and_its_images_are_told_to_those_who_may_read_reports():
     reading = make_reading()
     version = reading.verified()

@@ -58,7 +58,7 @@ RESOURCE = Resource(
     patient="f.patient_id",
     updated=UPDATED,
     searches={
-        "patient": Search("reference", "f.patient_id::text = %(value)s"),
+        "patient": Search("reference", "f.patient_id = %(value)s"),
         "patient:identifier": Search(
             "token",
             "f.patient_id IN (SELECT p.id FROM patients_patient p WHERE"
@@ -66,7 +66,7 @@ RESOURCE = Resource(
         ),
         "date": Search("date", "r.arrival_at"),
         "status": Search("token", f"{case('r.state', STATUS, 'cancelled')} = %(value)s"),
-        "location": Search("reference", "s.id::text = %(value)s"),
+        "location": Search("reference", "s.id = %(value)s"),
     },
     creates=True,
 )

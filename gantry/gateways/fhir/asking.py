@@ -29,6 +29,8 @@ FORMS = {
 }
 ANYTHING = {"*/*", "application/*"}
 RELEASES = {"4.0", "4.0.1"}
+MOST_ENTRIES, MOST_OBJECTS = 1_000, 20_000
+"""Of what is to be kept: each entry takes its locks and each object its row, all in one transaction."""
 MOST_ROWS, USUAL_ROWS = 100, 20
 COMMON = frozenset({"_format", "_count", "_page", "_pretty"})
 
@@ -97,7 +99,21 @@ def resource_in(request: HttpRequest) -> tuple[Tree, bytes]:
         raise Refusal(Errors.MALFORMED, *error.issues) from error
     if found.issues:
         raise Refusal(Errors.NOT_VALID, *found.issues)
+    entries = found.tree.get("entry")
+    if isinstance(entries, list) and len(entries) > MOST_ENTRIES:
+        raise Refusal(Errors.TOO_LARGE, text=f"At most {MOST_ENTRIES} entries at a time", where="Bundle.entry")
+    if objects_in(found.tree) > MOST_OBJECTS:
+        raise Refusal(Errors.TOO_LARGE, text=f"At most {MOST_OBJECTS} objects in one resource or message")
     return found.tree, data
+
+
+def objects_in(tree: Tree) -> int:
+    count, queue = 0, [tree]
+    while queue:
+        one: Any = queue.pop()
+        count += isinstance(one, dict)
+        queue += [inner for inner in (one.values() if isinstance(one, dict) else one) if isinstance(inner, dict | list)]
+    return count
 
 
 def resource_or_refusal(data: bytes, *, xml: bool) -> Tree:
@@ -174,7 +190,7 @@ def page_of(request: HttpRequest) -> UUID:
 
 def condition(resource: Resource, name: str, value: str) -> tuple[str, dict[str, Any]]:
     if name == "_id":
-        return "_id", {"value": value}
+        return "_id", {"value": key_in(value)}
     if name == "_lastUpdated" and resource.updated:
         prefix, since, until = span(name, value)
         return f"_lastUpdated:{prefix}", {"from": since, "until": until}
@@ -187,12 +203,20 @@ def condition(resource: Resource, name: str, value: str) -> tuple[str, dict[str,
             raise Refusal(Errors.PARAMETER_VALUE, text=f"{name} needs a value after the bar")
         return name, {"value": code, "system": system if bar and system else None}
     if known.type == "reference":
-        return name, {"value": value.rpartition("/")[2].lower()}
+        return name, {"value": key_in(value.rpartition("/")[2])}
     if known.type == "string":
         starts = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         return name, {"value": value, "starts": f"{starts}%"}
     prefix, since, until = span(name, value)
     return f"{name}:{prefix}", {"from": since, "until": until, "value": value}
+
+
+def key_in(value: str) -> UUID | None:
+    """An id as our keys are, so that their index answers; None, which equals nothing, where it cannot be one of ours."""
+    try:
+        return UUID(value) if TEXT["id"].fullmatch(value) else None
+    except ValueError:
+        return None
 
 
 def span(name: str, value: str) -> tuple[str, datetime, datetime]:

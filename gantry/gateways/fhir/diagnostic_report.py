@@ -80,9 +80,9 @@ RESOURCE = Resource(
     patient="f.patient_id",
     updated=UPDATED,
     searches={
-        "patient": Search("reference", "f.patient_id::text = %(value)s"),
+        "patient": Search("reference", "f.patient_id = %(value)s"),
         "identifier": Search("token", "q.accession_number = %(value)s"),
-        "based-on": Search("reference", "f.id::text = %(value)s"),
+        "based-on": Search("reference", "f.id = %(value)s"),
     },
     verb=Verb.READ_REPORT,
     creates=True,

@@ -18,7 +18,7 @@ RESOURCE = Resource(
     ),
     searches={
         "identifier": Search("token", token(text(ODS_SITE), "r.ods_code")),
-        "organization": Search("reference", "n.provider_id::text = %(value)s"),
+        "organization": Search("reference", "n.provider_id = %(value)s"),
     },
     creates=True,
 )

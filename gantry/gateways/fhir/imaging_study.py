@@ -63,12 +63,12 @@ RESOURCE = Resource(
     patient="f.patient_id",
     updated=UPDATED,
     searches={
-        "patient": Search("reference", "f.patient_id::text = %(value)s"),
+        "patient": Search("reference", "f.patient_id = %(value)s"),
         "identifier": Search(
             "token",
             "(q.accession_number = %(value)s OR 'urn:oid:' || r.study_uid = %(value)s)",
         ),
-        "basedon": Search("reference", "f.id::text = %(value)s"),
+        "basedon": Search("reference", "f.id = %(value)s"),
     },
     creates=True,
 )

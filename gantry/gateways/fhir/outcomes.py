@@ -3,13 +3,15 @@
 BaRS 1.4.0: the HTTP status, the issue's type and the code of its details go together; each row below is one of its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from gantry.gateways.fhir.issues import Issue, IssueType, Severity
 from gantry.gateways.fhir.reading import Tree
 
+MOST_TOLD = 200
+"""Issues in one answer: a fault repeated in each of a million elements is understood sooner."""
 SYSTEM = "https://fhir.nhs.uk/Codesystem/http-error-codes"
 
 
@@ -58,14 +60,20 @@ def outcome(refusal: Refusal) -> Tree:
     details = {"coding": [{"system": SYSTEM, "code": error.code}]}
     return {
         "resourceType": "OperationOutcome",
-        "issue": [{**told(issue), "code": error.type.value, "details": details} for issue in refusal.issues],
+        "issue": [{**one, "code": error.type.value, "details": details} for one in all_told(refusal.issues)],
     }
 
 
 def judged(issues: Iterable[Issue]) -> Tree:
     """What `$validate` found, each issue under its own type."""
-    listed = [told(issue) for issue in issues]
-    return {"resourceType": "OperationOutcome", "issue": listed or [ALL_WELL]}
+    return {"resourceType": "OperationOutcome", "issue": all_told(tuple(issues)) or [ALL_WELL]}
+
+
+def all_told(issues: Sequence[Issue]) -> list[Tree]:
+    """As many as anybody reads, and how many more there are."""
+    more = len(issues) - MOST_TOLD
+    rest = [Issue(IssueType.TOO_LONG, "", f"{more} more like these")] if more > 0 else []
+    return [told(issue) for issue in (*issues[:MOST_TOLD], *rest)]
 
 
 ALL_WELL = {

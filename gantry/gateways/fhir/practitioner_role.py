@@ -29,8 +29,8 @@ RESOURCE = Resource(
     ),
     seen=f"(p.registration <> '' AND {COLLEAGUE.format(organisation='r.organisation_id')})",
     searches={
-        "practitioner": Search("reference", "p.id::text = %(value)s"),
-        "organization": Search("reference", "o.id::text = %(value)s"),
+        "practitioner": Search("reference", "p.id = %(value)s"),
+        "organization": Search("reference", "o.id = %(value)s"),
     },
     creates=True,
 )

@@ -87,12 +87,8 @@ def half_characters(text: str) -> bool:
     if "\\u" not in text:
         return False
     halves = re.findall(r"\\\\|\\u([dD][89a-fA-F][0-9a-fA-F]{2})", text)
-    found = [half.lower() for half in halves if half]
-    while found:
-        first = found.pop(0)
-        if first >= "dc00" or not found or found.pop(0) < "dc00":
-            return True
-    return False
+    found = iter([half.lower() for half in halves if half])
+    return any(first >= "dc00" or next(found, "") < "dc00" for first in found)
 
 
 def too_deep(text: str) -> bool:

@@ -164,7 +164,7 @@ SPANS = {
 def condition_of(resource: Resource, name: str) -> str:
     """A parameter's condition; of a date, also by its prefix."""
     if name == "_id":
-        return f"{resource.key}::text = %(value)s"
+        return f"{resource.key} = %(value)s"
     parameter, _, prefix = name.rpartition(":")
     if parameter == "_lastUpdated":
         return SPANS[prefix].format(when=resource.updated)

@@ -21,6 +21,7 @@ from gantry.gateways.fhir.outcomes import Errors, Refusal
 from gantry.gateways.fhir.requests import Asked, read_request
 from gantry.gateways.fhir.sender import Sender
 
+LONGEST_ORDER_NUMBER = 80
 ISSUE = {Gravity.REFUSE: Severity.ERROR}
 CODE = {"MDS-01": IssueType.REQUIRED, "MDS-02": IssueType.VALUE}
 
@@ -48,6 +49,10 @@ def receive(
 ) -> Taken:
     """Raises Refusal with all findings, and where to send the request instead."""
     asked = read_request(request, others, resolve)
+    if len(asked.placer_order_number) > LONGEST_ORDER_NUMBER:
+        # Cut to length, two orders could be one.
+        said = f"An order number has at most {LONGEST_ORDER_NUMBER} characters"
+        raise Refusal(Errors.NOT_VALID, text=said, where=f"{request.path}.identifier")
     context = referrals.context_for(sender.network, timezone.localdate(now), referring=sender.organisation)
     raw = {
         "referring_org_ods": sender.organisation.ods_code,

@@ -51,16 +51,16 @@ def read_request(request: Placed, others: list[Placed], resolve: Any) -> Asked:
 
 
 def placer(tree: Tree) -> str:
-    return next((str(one["value"]) for one in tree.get("identifier") or () if one.get("value")), "")[:80]
+    return next((str(one["value"]) for one in tree.get("identifier") or () if one.get("value")), "")
 
 
-def requester(placed: Placed | None, resolve: Any) -> Iterator[tuple[str, Any, str]]:
-    """Who asks: a practitioner, their role, or only their organisation."""
+def requester(placed: Placed | None, resolve: Any, *, of_role: bool = False) -> Iterator[tuple[str, Any, str]]:
+    """Who asks: a practitioner, their role, or only their organisation. A role of a role is nobody's, and may go round."""
     if placed is None:
         return
-    if placed.type == "PractitionerRole":
-        yield from requester(resolve(placed.tree.get("practitioner")), resolve)
-        yield from requester(resolve(placed.tree.get("organization")), resolve)
+    if placed.type == "PractitionerRole" and not of_role:
+        yield from requester(resolve(placed.tree.get("practitioner")), resolve, of_role=True)
+        yield from requester(resolve(placed.tree.get("organization")), resolve, of_role=True)
     elif placed.type == "Organization":
         for place, one in enumerate(placed.tree.get("identifier") or ()):
             if str(one.get("system", "")).lower() == ODS_ORGANISATION.lower():

@@ -17,7 +17,7 @@ class Search:
     type: str
     sql: str
     """A condition on `%(value)s`; for a token also on `%(system)s` (null where none was given), for text on
-    `%(starts)s`. Of a date it is the moment itself."""
+    `%(starts)s`. Of a reference the value is a key, or null; of a date it is the moment itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,7 @@ RESOURCE = Resource(
     ),
     searches={
         "identifier": Search("token", "c.ae_title = %(value)s"),
-        "actor": Search("reference", "s.id::text = %(value)s"),
+        "actor": Search("reference", "s.id = %(value)s"),
     },
     creates=True,
 )

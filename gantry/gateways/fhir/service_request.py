@@ -77,7 +77,7 @@ RESOURCE = Resource(
     updated=UPDATED,
     searches={
         "identifier": Search("token", sql.token(text(PLACER), "r.placer_order_number")),
-        "patient": Search("reference", "r.patient_id::text = %(value)s"),
+        "patient": Search("reference", "r.patient_id = %(value)s"),
         "patient:identifier": Search(
             "token",
             "r.patient_id IN (SELECT p.id FROM patients_patient p WHERE"
