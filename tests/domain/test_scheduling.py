@@ -2,12 +2,26 @@
 
 from dataclasses import replace
 from datetime import datetime
+from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gantry.domain.scheduling.certificate import Certificate, Prices, bound, missing, one_bound, uncovered
+from gantry.domain.scheduling.certificate import (
+    Certificate,
+    Choice,
+    Prices,
+    Visits,
+    bound,
+    ever,
+    one_bound,
+    uncovered,
+    unspoken,
+)
 from gantry.domain.scheduling.check import faults, score, waiting_min
 from gantry.domain.scheduling.problem import (
+    Day,
     Lock,
     Plan,
     PlannedVisit,
@@ -213,6 +227,10 @@ def test_without_prices_each_patient_takes_the_cheapest():
     assert bound(locked, Certificate(1, 0, (Prices(frozenset()),))) == pytest.approx(least)
 
 
+def every(of_day: Day) -> Visits:
+    return [(p, tuple(choices(of_day, p))) for p in of_day.patients]
+
+
 def test_paying_for_value_moves_the_bound_up_to_the_truth():
     of_day = day((patient(told=Told("A", 450)), patient("P2")))
     cheapest = min(
@@ -225,11 +243,13 @@ def test_paying_for_value_moves_the_bound_up_to_the_truth():
 def test_a_price_of_a_minute_is_charged_to_whom_it_meets_and_paid_back_for_what_there_is():
     of_day = day((patient(latest_min=450), patient("P2", latest_min=450)))
     value = {"value": 5000.0}
-    free = one_bound(of_day, Certificate(1, 0, ()), Prices(frozenset(), **value))
+    free = one_bound(of_day, Certificate(1, 0, ()), Prices(frozenset(), **value), every(of_day))
     minute = {("injector:A", 480): 10.0}
-    assert one_bound(of_day, Certificate(1, 0, ()), Prices(frozenset(), minute=minute, **value)) == pytest.approx(free)
+    scarce = Prices(frozenset(), minute=minute, **value)
+    assert one_bound(of_day, Certificate(1, 0, ()), scarce, every(of_day)) == pytest.approx(free)
     elsewhere = {("injector:A", 100): 10.0, ("injector:A", 2000): 10.0}
-    charged = one_bound(of_day, Certificate(1, 0, ()), Prices(frozenset(), minute=elsewhere, **value))
+    outside = Prices(frozenset(), minute=elsewhere, **value)
+    charged = one_bound(of_day, Certificate(1, 0, ()), outside, every(of_day))
     assert charged == pytest.approx(free - 40)
 
 
@@ -241,13 +261,14 @@ def test_each_kind_of_delivery_has_its_part_in_a_bound():
     )
     of_day = day(deliveries=runs, waste_pence_per_gbq=1000)
     nothing = Certificate(0, 0, ())
-    assert one_bound(of_day, nothing, Prices(frozenset({"D2", "D3"}))) == pytest.approx(1000 + 370 - drawable(of_day))
+    paid, visits = Prices(frozenset({"D2", "D3"})), every(of_day)
+    assert one_bound(of_day, nothing, paid, visits) == pytest.approx(1000 + 370 - drawable(of_day))
     open_runs = Prices(
         frozenset(), frozenset({"D2", "D3"}), mbq={"D1": 1.0}, least={"D2": 0.5}, share={("P1", "D3"): 99}
     )
-    assert one_bound(of_day, nothing, open_runs) == pytest.approx(-29)
+    assert one_bound(of_day, nothing, open_runs, visits) == pytest.approx(-29)
     neither = Prices(frozenset(), mbq={"D1": 2.0})
-    assert one_bound(of_day, nothing, neither) == pytest.approx(-1000)
+    assert one_bound(of_day, nothing, neither, visits) == pytest.approx(-1000)
 
 
 def drawable(of_day):
@@ -275,12 +296,67 @@ def test_prices_that_no_proof_may_use_are_refused(prices):
 def test_a_choice_without_prices_proves_nothing():
     of_day = day(deliveries=(delivery("D1", price_pence=5), delivery("D2", least_mbq=5.0), delivery("D3")))
     none, one, both = frozenset[str](), frozenset({"D1"}), frozenset({"D1", "D2"})
-    assert uncovered(of_day, Certificate(0, 0, ())) == none
-    assert uncovered(of_day, Certificate(0, 0, (Prices(none),))) == frozenset({"D2"})
-    assert uncovered(of_day, Certificate(0, 0, (Prices(none, one),))) == frozenset({"D2"})
+    assert uncovered(of_day, Certificate(0, 0, ())) == Choice()
+    assert uncovered(of_day, Certificate(0, 0, (Prices(none),))) == Choice(one)
+    assert uncovered(of_day, Certificate(0, 0, (Prices(none, one),))) == Choice(frozenset({"D2"}))
     assert uncovered(of_day, Certificate(0, 0, (Prices(none, both),))) is None
     assert (
         uncovered(of_day, Certificate(0, 0, (Prices(one, frozenset({"D2"})), Prices(none, frozenset({"D2"}))))) is None
     )
     assert bound(of_day, Certificate(0, 0, (Prices(none),))) == float("-inf")
-    assert missing([], [], none) == none
+
+
+def test_prices_for_some_starts_speak_for_no_other():
+    of_day = day((patient(),))
+    whole = ever(of_day)
+    early, late = Window(whole.start, 700), Window(700, whole.end)
+    paid = {"value": 5000.0}
+    both = [Prices(frozenset(), starts={"P1": window}, **paid) for window in (early, late)]
+    assert uncovered(of_day, Certificate(1, 0, (both[0],))) == Choice(starts={"P1": late})
+    assert bound(of_day, Certificate(1, 0, (both[0],))) == float("-inf")
+    at_700 = min(
+        of_day.drawn_mbq(of_day.patients[0], v.injection_min, delivery())
+        for v in every(of_day)[0][1]
+        if v.scan_min >= 700
+    )
+    assert one_bound(of_day, Certificate(1, 0, ()), both[1], every(of_day)) == pytest.approx(at_700)
+    assert bound(of_day, Certificate(1, 0, tuple(both))) == bound(
+        of_day, Certificate(1, 0, (Prices(frozenset(), **paid),))
+    )
+
+
+@given(st.data())
+@settings(derandomize=True, max_examples=200)
+def test_what_is_unspoken_is_found_exactly(data):
+    """Beside trying every choice of two runs and three starts one by one."""
+    whole, runs, people = Window(0, 4), ("D1", "D2"), ("P1", "P2", "P3")
+    leaves = []
+    for _ in range(data.draw(st.integers(0, 7))):
+        of_run = [data.draw(st.sampled_from(["paid", "unused", "open", "open"])) for _ in runs]
+        starts = {}
+        for one in people:
+            if data.draw(st.booleans()):
+                first = data.draw(st.integers(0, 3))
+                starts[one] = Window(first, data.draw(st.integers(first, 4)))
+        paid = frozenset(ref for ref, what in zip(runs, of_run, strict=True) if what == "paid")
+        unused = frozenset(ref for ref, what in zip(runs, of_run, strict=True) if what == "unused")
+        leaves.append(Choice(paid, unused, starts))
+
+    def spoken(paid: frozenset[str], at: dict[str, int]) -> bool:
+        return any(
+            leaf.paid <= paid and not leaf.unused & paid
+            and all(w.start <= at[one] < w.end for one, w in leaf.starts.items())
+            for leaf in leaves
+        )  # fmt: skip
+
+    gaps = [
+        (paid, dict(zip(people, at, strict=True)))
+        for paid in map(frozenset, ([], ["D1"], ["D2"], ["D1", "D2"]))
+        for at in product(range(4), repeat=3)
+        if not spoken(paid, dict(zip(people, at, strict=True)))
+    ]
+    found = unspoken(whole, leaves, Choice())
+    assert (found is None) == (not gaps)
+    if found is not None:
+        some = dict.fromkeys(people, 0) | {one: window.start for one, window in found.starts.items()}
+        assert not spoken(found.paid, some)

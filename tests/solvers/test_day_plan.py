@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
+from benchmarks.days import Instance, realistic
 from gantry.domain.scheduling.certificate import bound
 from gantry.domain.scheduling.check import faults, score
 from gantry.domain.scheduling.problem import Day, Lock, Plan, Told, Uptake, Window
@@ -15,6 +16,7 @@ from gantry.solvers import day_plan
 from gantry.solvers.day_plan import Infeasible, Planned, Stage, Unfinished, plan_day
 from gantry.solvers.day_plan.columns import columns_of
 from gantry.solvers.day_plan.packing import Packing
+from gantry.solvers.day_plan.places import as_columns
 from tests.solvers.drawn_days import (
     PSMA,
     best_of_every,
@@ -365,6 +367,40 @@ def test_a_day_of_very_many_visits_is_planned_near_its_proof(monkeypatch):
     assert bound(of_day, found.certificate) == pytest.approx(found.bound)
     assert found.bound <= best.score.activity_pence + 1e-3
     assert best.score.activity_pence - 1e-3 <= found.score.activity_pence <= 1.02 * best.score.activity_pence
+
+
+def test_where_fractions_leave_a_gap_splitting_starts_closes_it():
+    """A published day whose one relaxation stops 0.3 % below the best plan: early and late halves of one scan."""
+    of_day = realistic(Instance("uncapped", 12, 1, 1, 0))
+    found = planned(of_day)
+    assert Stage.ACTIVITY in found.proved
+    assert found.gap <= 1e-4
+    assert any(prices.starts for prices in found.certificate.prices)
+    assert bound(of_day, found.certificate) == pytest.approx(found.bound)
+    one = replace(found.certificate, prices=found.certificate.prices[:1])
+    assert bound(of_day, one) == float("-inf")
+
+
+def test_a_week_is_shared_out_and_each_place_planned_by_itself(monkeypatch):
+    people = tuple(
+        patient(f"P{n:02}", activity_mbq=180 + 17 * (n * 7 % 20), scan_min=20 + 5 * (n % 3), away_pence=away)
+        for n, away in enumerate([{"A": 0, "B": 60}, {"A": 60, "B": 0}, {"B": 0}] * 6)
+    )
+    of_day = day(
+        people,
+        places=(place("A"), place("B")),
+        scanners=(scanner(), scanner("S2", place="B")),
+        deliveries=(delivery(), delivery("D2", place="B", price_pence=500)),
+    )
+    best = planned(of_day)
+    monkeypatch.setattr(day_plan, "MANY_COLUMNS", 100)
+    shared = planned(of_day)
+    assert faults(of_day, shared.plan) == []
+    assert shared.score == best.score
+    put_together = []
+    monkeypatch.setattr(day_plan, "as_columns", lambda *each: put_together.append(as_columns(*each)) or [])
+    assert planned(of_day).score == best.score, "a sharing out that loses people is not used"
+    assert sum(map(len, put_together)) == len(people)
 
 
 def test_brute_force_is_not_vacuous():

@@ -5,14 +5,15 @@ alone. Whatever the prices, no plan that keeps the rules and the value costs les
 solver; that they prove what they claim is checked here, from the problem alone.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from gantry.domain.scheduling.problem import (
     Day,
     Delivery,
     Patient,
     PlannedVisit,
+    Window,
     capacities,
     choices,
     holds,
@@ -23,7 +24,7 @@ from gantry.domain.scheduling.problem import (
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """For one choice of the runs that are used. Every price is at least 0."""
+    """For one choice of the runs that are used and of when some scans start. Every price is at least 0."""
 
     runs: frozenset[str]
     """Runs that cost something to use, and are paid for."""
@@ -41,24 +42,42 @@ class Prices:
     """Delivery → the part of its price per MBq that is charged for the least order instead."""
     share: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """(patient, delivery) → pence of the price of the run that this patient bears for using it."""
+    starts: Mapping[str, Window] = field(default_factory=dict)
+    """Patient → the minutes in which their scan starts, if they are scanned at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """At least `pence`, for any plan that scans `weight` in time and moves at most `moves`. One set of prices for each
-    choice of runs: a plan makes some choice."""
+    choice of runs and starts: a plan makes some choice."""
 
     weight: int
     moves: int
     prices: tuple[Prices, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is decided so far: runs paid for, runs not used, and the minutes in which a patient's scan starts."""
+
+    paid: frozenset[str] = frozenset()
+    unused: frozenset[str] = frozenset()
+    starts: Mapping[str, Window] = field(default_factory=dict)
+
+
+type Split = str | tuple[str, int]
+"""What tells two choices apart: whether a run is paid for, or whether a patient's scan starts before a minute."""
+
+type Visits = Sequence[tuple[Patient, Sequence[PlannedVisit]]]
+
+
 def bound(day: Day, certificate: Certificate) -> float:
-    """The least that any such plan can cost for activity, in pence; minus infinity while some choice of runs has no
-    prices. Raises ValueError for prices that no proof may use."""
+    """The least that any such plan can cost for activity, in pence; minus infinity while some choice of runs and starts
+    has no prices. Raises ValueError for prices that no proof may use."""
     if uncovered(day, certificate) is not None:
         return float("-inf")
-    return min(one_bound(day, certificate, prices) for prices in certificate.prices)
+    visits = [(patient, tuple(choices(day, patient))) for patient in day.patients]
+    return min(one_bound(day, certificate, prices, visits) for prices in certificate.prices)
 
 
 def chargeable(delivery: Delivery) -> bool:
@@ -66,29 +85,75 @@ def chargeable(delivery: Delivery) -> bool:
     return delivery.ordered_mbq is None and bool(delivery.price_pence or delivery.least_mbq)
 
 
-def uncovered(day: Day, certificate: Certificate) -> frozenset[str] | None:
-    """A choice of runs that no set of prices speaks for: the certificate proves nothing while there is one."""
-    runs = [d.ref for d in day.deliveries if chargeable(d)]
-    spoken = [(p.runs & frozenset(runs), (p.runs | p.perhaps) & frozenset(runs)) for p in certificate.prices]
-    return missing(runs, spoken, frozenset())
+def ever(day: Day) -> Window:
+    """No scan starts outside the hours of every scanner."""
+    hours = [window for scanner in day.scanners for window in scanner.open]
+    return Window(min((w.start for w in hours), default=0), max((w.end for w in hours), default=0))
 
 
-def missing(
-    runs: Sequence[str], spoken: Sequence[tuple[frozenset[str], frozenset[str]]], chosen: frozenset[str]
-) -> frozenset[str] | None:
-    """Split on one run at a time, only while some set of prices tells the two apart."""
-    if any(least <= chosen and chosen.union(runs) <= most for least, most in spoken):
-        return None
-    if not runs:
-        return chosen
-    first, rest = runs[0], runs[1:]
-    without = [(least, most) for least, most in spoken if first not in least]
-    with_it = [(least, most) for least, most in spoken if first in most]
-    found = missing(rest, without, chosen)
-    return missing(rest, with_it, chosen | {first}) if found is None else found
+def uncovered(day: Day, certificate: Certificate) -> Choice | None:
+    """A choice that no set of prices speaks for: the certificate proves nothing while there is one."""
+    runs = frozenset(d.ref for d in day.deliveries if chargeable(d))
+    return unspoken(ever(day), [narrowed(prices, runs) for prices in certificate.prices], Choice())
 
 
-def one_bound(day: Day, certificate: Certificate, prices: Prices) -> float:
+def narrowed(prices: Prices, runs: frozenset[str]) -> Choice:
+    """The choice that a set of prices speaks for."""
+    return Choice(prices.runs & runs, runs - prices.runs - prices.perhaps, prices.starts)
+
+
+def unspoken(whole: Window, spoken: Sequence[Choice], of: Choice) -> Choice | None:
+    """Split only where some prices tell the parts apart, and first where the fewest speak for either part."""
+    if not spoken:
+        return of
+    splits: dict[Split, None] = {}
+    for one in spoken:
+        own = dict.fromkeys(told_apart(whole, one, of))
+        if not own:
+            return None
+        splits |= own
+    parts: list[tuple[Choice, list[Choice]]] = []
+    for split in splits:
+        halves = [(half, [s for s in spoken if meets(whole, s, half)]) for half in halved(whole, of, split)]
+        if not parts or sum(len(some) for _, some in halves) < sum(len(some) for _, some in parts):
+            parts = halves
+        if sum(len(some) for _, some in parts) == len(spoken):
+            break
+    return next((found for half, some in parts if (found := unspoken(whole, some, half)) is not None), None)
+
+
+def told_apart(whole: Window, spoken: Choice, of: Choice) -> Iterator[Split]:
+    """Where a choice is wider than what is spoken for."""
+    yield from sorted((spoken.paid - of.paid) | (spoken.unused - of.unused))
+    for patient, window in sorted(spoken.starts.items()):
+        now = of.starts.get(patient, whole)
+        if window.start > now.start:
+            yield patient, window.start
+        if window.end < now.end:
+            yield patient, window.end
+
+
+def halved(whole: Window, of: Choice, split: Split) -> tuple[Choice, Choice]:
+    if isinstance(split, str):
+        return replace(of, paid=of.paid | {split}), replace(of, unused=of.unused | {split})
+    patient, minute = split
+    now = of.starts.get(patient, whole)
+    before, after = Window(now.start, minute), Window(minute, now.end)
+    return replace(of, starts={**of.starts, patient: before}), replace(of, starts={**of.starts, patient: after})
+
+
+def meets(whole: Window, one: Choice, other: Choice) -> bool:
+    """Whether some plan makes both choices."""
+    if one.paid & other.unused or one.unused & other.paid:
+        return False
+    for patient, window in one.starts.items():
+        now = other.starts.get(patient, whole)
+        if max(window.start, now.start) >= min(window.end, now.end):
+            return False
+    return True
+
+
+def one_bound(day: Day, certificate: Certificate, prices: Prices, visits: Visits) -> float:
     charged = [*prices.minute.values(), prices.value, prices.move, *prices.mbq.values(), *prices.least.values()]
     if any(price < 0 for price in (*charged, *prices.share.values())):
         raise ValueError("a price is never below 0")
@@ -106,9 +171,9 @@ def one_bound(day: Day, certificate: Certificate, prices: Prices) -> float:
         elif delivery.ref in prices.perhaps:
             total += min(0.0, used)
     sums = prefix_sums(prices)
-    for patient in day.patients:
+    for patient, possible in visits:
         best = min(
-            (reduced(day, patient, v, prices, sums) for v in choices(day, patient) if usable(day, v, prices)),
+            (reduced(day, patient, v, prices, sums) for v in possible if usable(day, v, prices)),
             default=0.0,
         )
         must = patient.lock is not None
@@ -129,6 +194,9 @@ def once_used(delivery: Delivery, prices: Prices) -> float:
 
 
 def usable(day: Day, visit: PlannedVisit, prices: Prices) -> bool:
+    window = prices.starts.get(visit.patient)
+    if window is not None and not window.start <= visit.scan_min < window.end:
+        return False
     delivery = day.delivery(visit.delivery)
     return not chargeable(delivery) or delivery.ref in prices.runs or delivery.ref in prices.perhaps
 

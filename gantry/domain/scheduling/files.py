@@ -129,6 +129,7 @@ def prices_written(day: Day, prices: Prices) -> dict[str, object]:
         "mbq": dict(prices.mbq),
         "least": dict(prices.least),
         "share": [[patient, run, price] for (patient, run), price in sorted(prices.share.items())],
+        "starts": [[who, stamp(day, w.start), stamp(day, w.end)] for who, w in sorted(prices.starts.items())],
     }
 
 
@@ -328,13 +329,22 @@ def prices_read(reader: Reader, one: object, pointer: str) -> Prices | None:
         return reader.wrong(pointer, "must be an object")  # type: ignore[func-returns-value]
     minute: dict[tuple[str, int], float] = {}
     share: dict[tuple[str, str], float] = {}
-    for name in ("minute", "share"):
+    starts: dict[str, Window] = {}
+    for name in ("minute", "share", "starts"):
         for n, row in reader.items(one.get(name, []), f"{pointer}/{name}"):
             where = f"{pointer}/{name}/{n}"
             if not isinstance(row, list) or len(row) != 3:
                 reader.wrong(where, "must be an array of three")
                 continue
-            first, price = reader.of(str, row[0], f"{where}/0"), reader.of(float, row[2], f"{where}/2")
+            first = reader.of(str, row[0], f"{where}/0")
+            if name == "starts":
+                begin, end = (reader.instant(row[place], f"{where}/{place}", int) for place in (1, 2))
+                if begin is not None and end is not None and end < begin:
+                    reader.wrong(where, "ends before it begins")
+                elif begin is not None and end is not None:
+                    starts[first] = Window(begin, end)
+                continue
+            price = reader.of(float, row[2], f"{where}/2")
             if name == "minute":
                 at = reader.instant(row[1], f"{where}/1", int)
                 if at is not None:
@@ -350,4 +360,5 @@ def prices_read(reader: Reader, one: object, pointer: str) -> Prices | None:
         mbq=reader.table(float, one.get("mbq", {}), f"{pointer}/mbq"),
         least=reader.table(float, one.get("least", {}), f"{pointer}/least"),
         share=share,
+        starts=starts,
     )

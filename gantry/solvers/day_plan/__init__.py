@@ -5,7 +5,7 @@ told; activity ordered and wasted, priced; overtime; waiting; staff dose. A pers
 proved is not said to be.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from time import perf_counter
 
@@ -14,13 +14,23 @@ import numpy as np
 from gantry.domain.scheduling.certificate import Certificate, Prices, chargeable
 from gantry.domain.scheduling.check import drawn, score
 from gantry.domain.scheduling.problem import Day, Plan, Score, why_left_out
-from gantry.solvers.day_plan.activity import TIE_PENCE, Cheapest, candidates, cheapest, placed_pence
+from gantry.solvers.day_plan.activity import (
+    TIE_PENCE,
+    Cheapest,
+    candidates,
+    cheapest,
+    placed_pence,
+    reaches,
+    too_dear,
+    total_pence,
+)
 from gantry.solvers.day_plan.columns import Columns, Ints, columns_of
 from gantry.solvers.day_plan.counting import most
 from gantry.solvers.day_plan.greedy import greedy
 from gantry.solvers.day_plan.packing import Packing
+from gantry.solvers.day_plan.places import as_columns, day_at, settled
 from gantry.solvers.day_plan.reasons import conflict
-from gantry.solvers.day_plan.relaxation import MANY_COLUMNS, Relaxation, Runs
+from gantry.solvers.day_plan.relaxation import MANY_COLUMNS, Branch, Relaxation
 
 SPARSE_MIN = 60
 """How far apart first guesses of a scan are where there are very many columns."""
@@ -99,6 +109,8 @@ def plan_columns(columns: Columns, *, deadline: float, seed: int) -> Planned | I
     locked_worth = locks * columns.lock_value * reached.scale
     if -(-reached.top // reached.scale) * reached.scale < locked_worth:
         return Infeasible(conflict(day, deadline=deadline, seed=seed))
+    if columns.count > MANY_COLUMNS and len(day.places) > 1:
+        reached = place_by_place(columns, relaxation, reached, deadline, seed)
     found = cheapest_at(columns, relaxation, reached, deadline, seed)
     if found.columns is None:
         reached = exact_reach(columns, reached, deadline=(perf_counter() + deadline) / 2, seed=seed)
@@ -150,9 +162,31 @@ def first_reach(columns: Columns, relaxation: Relaxation) -> Reached:
         return Reached(scale, top, top, chosen)
     relaxation.ask(0, 1 << 30)
     relaxation.price(-each.astype(float), 0.0, 0.0, fixed=False)
-    relaxed = relaxation.solve(Runs(), fixed_costs=False)
+    relaxed = relaxation.solve(Branch(), fixed_costs=False)
     top = min(top, int(np.floor(-relaxed.bound + 1e-6)))
     return Reached(scale, top, top, chosen if score_now == top else None)
+
+
+def place_by_place(columns: Columns, relaxation: Relaxation, reached: Reached, deadline: float, seed: int) -> Reached:
+    """A plan of many places put together from a best plan of each, if that is all that could be reached."""
+    dear = too_dear(columns)
+    relaxation.ask(reached.value, reached.moves)
+    relaxation.price(columns.pence, dear, dear, fixed=True)
+    where = settled(columns, relaxation, deadline)
+    chosen: list[int] = []
+    for number in range(len(columns.day.places)):
+        part = columns_of(day_at(columns.day, number, np.nonzero(where == number)[0])).undominated()
+        if not part.count:
+            continue
+        of_part = Relaxation(part, deadline, seed)
+        found = cheapest_at(part, of_part, first_reach(part, of_part), deadline, seed)
+        chosen += as_columns(columns, part, found.columns or ())
+    plan = tuple(sorted(chosen))
+    if not reaches(columns, plan, reached.value, reached.moves):
+        return reached
+    if reached.columns is not None and total_pence(columns, reached.columns) <= total_pence(columns, plan):
+        return reached
+    return replace(reached, columns=plan)
 
 
 def starters(columns: Columns) -> Ints:

@@ -1,6 +1,6 @@
-"""The cheapest activity for a given value and moves: branch over the runs that cost something to use, then pack.
+"""The cheapest activity for a given value and moves: branch a little, pack, and branch on until the proof is closed.
 
-Each leaf is one choice of runs with a bound of its own. A column can be in a plan cheaper than a target only if, in some
+Each leaf is one choice of runs and starts with a bound of its own. A column can be in a plan cheaper than a target only if, in some
 leaf, the bound plus its reduced cost stays below the target; the few that can are packed exactly.
 """
 
@@ -10,14 +10,16 @@ from time import perf_counter
 import numpy as np
 
 from gantry.domain.scheduling.certificate import chargeable
+from gantry.solvers.day_plan.branching import by_runs, by_starts, lowest, open_still
 from gantry.solvers.day_plan.columns import Columns, Ints
 from gantry.solvers.day_plan.greedy import guided
 from gantry.solvers.day_plan.packing import Packed, Packing
-from gantry.solvers.day_plan.relaxation import MANY_COLUMNS, Relaxation, Relaxed, Runs
+from gantry.solvers.day_plan.relaxation import MANY_COLUMNS, Branch, Relaxation, Relaxed
 
-CLOSE = 1e-4
-"""A gap of 0.01 %: where the proof is called closed."""
-LEAVES = 128
+GROW = 8
+"""Splits between one packing and the next, wider one."""
+NODES = 200
+"""How far a packing goes before the relaxation is split further instead."""
 TIE_PENCE = 1e-5
 """Plans this near in price are ties: what follows in the order of objectives decides."""
 MANY = 20_000
@@ -80,63 +82,46 @@ def cheapest(
     relaxation.ask(value, moves)
     relaxation.price(columns.pence, dear, dear, fixed=True)
     best, pence = known, total_pence(columns, known) if known is not None else float("inf")
-    leaves = [relaxation.solve(Runs())]
-    while True:
-        leaves = branched(relaxation, leaves, pence, deadline)
-        low = min(leaf.bound for leaf in leaves)
+    many = columns.count > MANY_COLUMNS
+    leaves = by_runs(relaxation, [relaxation.solve(Branch())], pence, deadline)
+    exact = False
+    for step, widen in enumerate(WIDER):
+        if step and not many and best is not None:
+            leaves = by_starts(relaxation, leaves, pence, deadline, more=GROW)
+        low = lowest(leaves).bound
         if best is None and low > dear * 0.9:
             return Cheapest(None, pence, low, tuple(leaves), False)
-        lowest = min(leaves, key=lambda leaf: leaf.bound)
-        for plan in guided(columns, lowest.values, lowest.reduced):
+        for plan in guided(columns, lowest(leaves).values, lowest(leaves).reduced):
             if reaches(columns, plan, value, moves) and (found := total_pence(columns, plan)) < pence - 1e-9:
                 best, pence = plan, found
-        exact = False
-        for widen in WIDER:
-            target = min(low + max(1.0, 2e-4 * abs(low)) * widen, max(pence, low))
-            packed = pack(columns, leaves, target, value, moves, best, deadline=deadline, seed=seed)
-            if packed is not None and (found := total_pence(columns, packed.columns)) < pence - 1e-9:
-                best, pence = packed.columns, found
-            exact = packed is not None and packed.proved and pence <= target + TIE_PENCE
-            enough = best is not None and columns.count > MANY_COLUMNS and pence <= low * (1 + ENOUGH)
-            if exact or enough or perf_counter() > deadline or (best is None and widen >= BLIND):
-                break
-        if best is None or perf_counter() > deadline or not splittable(leaves, pence):
-            return Cheapest(best, pence, low, tuple(leaves), exact)
+        if best is not None and many and pence <= low * (1 + ENOUGH):
+            break
+        target = min(low + max(1.0, 2e-4 * abs(low)) * widen, max(pence, low))
+        last = target >= pence and not open_still(leaves, pence, deadline)
+        packed = pack(
+            columns,
+            leaves,
+            target,
+            value,
+            moves,
+            best,
+            deadline=deadline,
+            seed=seed,
+            nodes=None if many or last else NODES,
+        )
+        if packed is not None and (found := total_pence(columns, packed.columns)) < pence - 1e-9:
+            best, pence = packed.columns, found
+        exact = packed is not None and packed.proved and pence <= target + TIE_PENCE
+        if exact or perf_counter() > deadline or (best is None and widen >= BLIND):
+            break
+    if best is not None and not many:
+        leaves = by_starts(relaxation, leaves, pence, deadline)
+    return Cheapest(best, pence, lowest(leaves).bound, tuple(leaves), exact)
 
 
 def reaches(columns: Columns, plan: tuple[int, ...], value: int, moves: int) -> bool:
     chosen = list(plan)
     return int(columns.value[chosen].sum()) >= value and int(columns.moves[chosen].sum()) <= moves
-
-
-def undecided(leaf: Relaxed) -> int | None:
-    """The run that the leaf uses most nearly by half."""
-    open_runs = {n: abs(used - 0.5) for n, used in leaf.used.items() if n not in leaf.runs.paid | leaf.runs.banned}
-    halves = {n: away for n, away in open_runs.items() if away < 0.5 - 1e-6}
-    return min(halves, key=lambda n: (halves[n], n)) if halves else None
-
-
-def splittable(leaves: list[Relaxed], pence: float) -> bool:
-    lowest = min(leaves, key=lambda leaf: leaf.bound)
-    return len(leaves) < LEAVES and undecided(lowest) is not None and lowest.bound < pence * (1 - CLOSE)
-
-
-def branched(relaxation: Relaxation, leaves: list[Relaxed], pence: float, deadline: float) -> list[Relaxed]:
-    """Split the lowest leaf until its runs are decided or it is close enough to the plan in hand."""
-    leaves = list(leaves)
-    while splittable(leaves, pence) and perf_counter() < deadline:
-        lowest = min(leaves, key=lambda leaf: leaf.bound)
-        run = undecided(lowest)
-        if run is None:
-            break
-        runs = lowest.runs
-        both = [
-            relaxation.solve(Runs(runs.paid | {run}, runs.banned)),
-            relaxation.solve(Runs(runs.paid, runs.banned | {run})),
-        ]
-        leaves.remove(lowest)
-        leaves += both
-    return leaves
 
 
 def candidates(columns: Columns, leaves: list[Relaxed] | tuple[Relaxed, ...], target: float) -> Ints:
@@ -168,6 +153,7 @@ def pack(
     *,
     deadline: float,
     seed: int,
+    nodes: int | None,
 ) -> Packed | None:
     few = candidates(columns, leaves, target)
     whole = len(few) <= MANY
@@ -182,5 +168,6 @@ def pack(
         seed=seed,
         gap=0.0 if whole else ENOUGH / 2,
         hint=known if known is not None else (),
+        **({} if nodes is None else {"nodes": nodes}),
     )
     return packed if packed is None or whole else replace(packed, proved=False)

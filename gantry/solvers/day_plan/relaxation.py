@@ -13,7 +13,8 @@ import highspy
 import numpy as np
 
 from gantry.domain.scheduling.certificate import Prices, chargeable
-from gantry.solvers.day_plan.columns import Columns, Floats, Ints, ints, peaks
+from gantry.domain.scheduling.problem import Window
+from gantry.solvers.day_plan.columns import Bools, Columns, Floats, Ints, ints, peaks
 
 ENDLESS = highspy.kHighsInf
 MANY_COLUMNS = 60_000
@@ -24,18 +25,20 @@ NO_VALUES = np.array([], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
-    """Of the runs that cost something to use: which are surely paid for, and which may not be used. Others are open."""
+class Branch:
+    """What is decided: of the runs that cost something to use, which are surely paid for and which may not be used
+    (others are open); and in which minutes some patients' scans start."""
 
     paid: frozenset[int] = frozenset()
     banned: frozenset[int] = frozenset()
+    starts: Mapping[int, Window] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relaxed:
-    runs: Runs
+    branch: Branch
     bound: float
-    """No plan with these runs costs less."""
+    """No plan of this branch costs less."""
     reduced: Floats
     """Column → what taking it must add to the bound."""
     values: Floats
@@ -65,6 +68,8 @@ class Relaxation:
             highs.setOptionValue(option, value)
         self.patients = len(self.day.patients)
         self.in_lp = np.zeros(columns.count, bool)
+        self.open: Bools = np.ones(columns.count, bool)
+        """What the branch leaves to choose from."""
         self.order: Ints = np.zeros(0, np.int64)
         self.value_wanted, self.moves_allowed = 0, 0
         self.minutes: list[tuple[int, int]] = []
@@ -135,10 +140,27 @@ class Relaxation:
         every = np.concatenate([np.array(fixed_costs), costs[self.order]])
         self.highs.changeColsCost(len(every), np.arange(len(every), dtype=np.int32), every)
 
-    def choose(self, runs: Runs) -> None:
+    def choose(self, branch: Branch, only: Bools | None) -> None:
         for number, column in self.run_column.items():
-            low, high = float(number in runs.paid), float(number not in runs.banned)
+            low, high = float(number in branch.paid), float(number not in branch.banned)
             self.highs.changeColBounds(column, low, high)
+        now = self.left_by(branch) if only is None else self.left_by(branch) & only
+        changed = np.nonzero((now != self.open)[self.order])[0]
+        if len(changed):
+            self.highs.changeColsBounds(
+                len(changed),
+                (changed + len(self.fixed_costs)).astype(np.int32),
+                np.zeros(len(changed)),
+                np.where(now[self.order[changed]], ENDLESS, 0.0),
+            )
+        self.open = now
+
+    def left_by(self, branch: Branch) -> Bools:
+        c = self.columns
+        left = ~np.isin(c.delivery, list(branch.banned))
+        for patient, window in branch.starts.items():
+            left &= (c.patient != patient) | ((window.start <= c.scan) & (c.scan < window.end))
+        return left
 
     # Growing
 
@@ -171,7 +193,7 @@ class Relaxation:
             size,
             self.costs[new],
             np.zeros(size),
-            np.full(size, ENDLESS),
+            np.where(self.open[new], ENDLESS, 0.0),
             len(order),
             np.searchsorted(at[order], place).astype(np.int32),
             row_all[order].astype(np.int32),
@@ -245,15 +267,15 @@ class Relaxation:
 
     # Solving
 
-    def solve(self, runs: Runs, *, fixed_costs: bool = True) -> Relaxed:
-        """Grow until nothing is missing, or until the deadline."""
+    def solve(self, branch: Branch, *, fixed_costs: bool = True, only: Bools | None = None) -> Relaxed:
+        """Grow until nothing is missing, or until the deadline. With `only` some columns the bound is theirs alone."""
         c, shift = self.columns, len(self.fixed_costs)
-        self.choose(runs)
+        self.choose(branch, only)
         each = AT_ONCE if c.count > MANY_COLUMNS else max(8, 400 // max(1, self.patients))
         # Prices of nothing prove something too, if there is no time for better ones.
         nothing = Duals(np.zeros(self.patients), 0.0, 0.0, np.zeros((len(c.resources), c.minutes)))
         nothing.share = np.zeros((self.patients, len(self.day.deliveries)))
-        best = self.proof(nothing, runs, fixed_costs)
+        best = self.proof(nothing, branch, fixed_costs)
         while True:
             left = max(0.01, self.deadline - perf_counter())
             self.highs.setOptionValue("time_limit", self.highs.getRunTime() + left)
@@ -262,7 +284,7 @@ class Relaxation:
             solution = self.highs.getSolution()
             every = np.array(solution.col_value)
             duals = self.duals(np.array(solution.row_dual), fixed_costs)
-            proof = self.proof(duals, runs, fixed_costs)
+            proof = self.proof(duals, branch, fixed_costs)
             reduced = proof[2]
             best = max(best, proof, key=lambda each: each[0])
             used = {number: float(every[column]) for number, column in self.run_column.items()}
@@ -281,14 +303,14 @@ class Relaxation:
         # What a column adds to the bound: its own reduced cost above the best of its patient.
         least = np.minimum(0.0, self.cheapest(reduced))
         return Relaxed(
-            runs, bound, reduced - least[c.patient], every_value, used, self.prices(duals, runs), optimal and not added
-        )
+            branch, bound, reduced - least[c.patient], every_value, used, self.prices(duals, branch),
+            optimal and not added,
+        )  # fmt: skip
 
-    def proof(self, duals: Duals, runs: Runs, fixed_costs: bool) -> tuple[float, Duals, Floats]:
+    def proof(self, duals: Duals, branch: Branch, fixed_costs: bool) -> tuple[float, Duals, Floats]:
         reduced = self.reduced(duals)
-        if runs.banned and self.columns.count:
-            reduced[np.isin(self.columns.delivery, list(runs.banned))] = np.inf
-        return self.bound(duals, reduced, runs, fixed_costs), duals, reduced
+        reduced[~self.open] = np.inf
+        return self.bound(duals, reduced, branch, fixed_costs), duals, reduced
 
     def worst(self, asked: Ints, reduced: Floats, each: int) -> Ints:
         """Of the columns that should come in, the first few of each patient."""
@@ -341,7 +363,7 @@ class Relaxation:
         np.minimum.at(best, self.columns.patient, reduced)
         return best
 
-    def bound(self, duals: Duals, reduced: Floats, runs: Runs, fixed_costs: bool) -> float:
+    def bound(self, duals: Duals, reduced: Floats, branch: Branch, fixed_costs: bool) -> float:
         """What the prices prove, worked out from them alone."""
         c, day = self.columns, self.day
         total = duals.value * self.value_wanted - duals.moves * self.moves_allowed
@@ -356,13 +378,13 @@ class Relaxation:
             used = duals.least.get(number, 0.0) * delivery.least_mbq - drawn * (delivery.most_mbq or 0.0)
             used += delivery.price_pence if fixed_costs else 0.0
             used -= float(duals.share[:, number].sum())
-            if number not in self.priced or number in runs.paid:
+            if number not in self.priced or number in branch.paid:
                 total += used
-            elif number not in runs.banned:
+            elif number not in branch.banned:
                 total += min(0.0, used)
         return total + float(np.minimum(0.0, self.cheapest(reduced)).sum())
 
-    def prices(self, duals: Duals, runs: Runs) -> Prices:
+    def prices(self, duals: Duals, branch: Branch) -> Prices:
         """In the words of the domain: a price of a group's minute is one for each of its scanners."""
         c, deliveries = self.columns, self.day.deliveries
         minute: dict[tuple[str, int], float] = {}
@@ -371,8 +393,8 @@ class Relaxation:
             names = [f"scanner:{s.ref}" for s in c.groups[resource]] if resource < len(c.groups) else [name]
             minute.update({(one, int(at) + c.first_minute): price for one in names})
         return Prices(
-            runs=frozenset(deliveries[n].ref for n in runs.paid),
-            perhaps=frozenset(deliveries[n].ref for n in self.priced - runs.paid - runs.banned),
+            runs=frozenset(deliveries[n].ref for n in branch.paid),
+            perhaps=frozenset(deliveries[n].ref for n in self.priced - branch.paid - branch.banned),
             minute=minute,
             value=duals.value,
             move=duals.moves,
@@ -382,4 +404,5 @@ class Relaxation:
                 (self.day.patients[i].ref, deliveries[n].ref): float(duals.share[i, n])
                 for i, n in zip(*np.nonzero(duals.share), strict=True)
             },
+            starts={self.day.patients[i].ref: window for i, window in branch.starts.items()},
         )

@@ -1,0 +1,110 @@
+"""Where the relaxation is split so that its bound rises: first over runs that cost something, then over starts of scans.
+
+A leaf is one branch with prices of its own; together the leaves speak for every plan. Splitting a patient's starts in two
+takes away the cheap mixture of early and late that no whole plan can have.
+"""
+
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+
+from gantry.domain.scheduling.certificate import ever
+from gantry.domain.scheduling.problem import Window
+from gantry.solvers.day_plan.columns import Columns
+from gantry.solvers.day_plan.relaxation import Relaxation, Relaxed
+
+CLOSE = 1e-4
+"""A gap of 0.01 %: where the proof is called closed."""
+LEAVES = 256
+TRIED = 6
+"""Patients whose starts are tried for a split; the one that raises both halves most is taken."""
+
+
+def lowest(leaves: list[Relaxed]) -> Relaxed:
+    return min(leaves, key=lambda leaf: leaf.bound)
+
+
+def open_still(leaves: list[Relaxed], pence: float, deadline: float) -> bool:
+    """Whether the lowest leaf is too far below the plan in hand, and there is room and time to split it."""
+    return len(leaves) < LEAVES and lowest(leaves).bound < pence * (1 - CLOSE) and perf_counter() < deadline
+
+
+def by_runs(relaxation: Relaxation, leaves: list[Relaxed], pence: float, deadline: float) -> list[Relaxed]:
+    """Split the lowest leaf until its runs are decided or it is close enough to the plan in hand."""
+    leaves = list(leaves)
+    while open_still(leaves, pence, deadline):
+        leaf = lowest(leaves)
+        run = undecided(leaf)
+        if run is None:
+            break
+        leaves.remove(leaf)
+        leaves += of_run(relaxation, leaf, run)
+    return leaves
+
+
+def undecided(leaf: Relaxed) -> int | None:
+    """The run that the leaf uses most nearly by half."""
+    decided = leaf.branch.paid | leaf.branch.banned
+    halves = {n: abs(used - 0.5) for n, used in leaf.used.items() if n not in decided and 1e-6 < used < 1 - 1e-6}
+    return min(halves, key=lambda n: (halves[n], n)) if halves else None
+
+
+def of_run(relaxation: Relaxation, leaf: Relaxed, run: int) -> list[Relaxed]:
+    branch = leaf.branch
+    return [
+        relaxation.solve(replace(branch, paid=branch.paid | {run})),
+        relaxation.solve(replace(branch, banned=branch.banned | {run})),
+    ]
+
+
+def by_starts(
+    relaxation: Relaxation, leaves: list[Relaxed], pence: float, deadline: float, *, more: int = LEAVES
+) -> list[Relaxed]:
+    """Split the lowest leaf, over a run or a patient's starts, until it is close to the plan in hand, or `more` times."""
+    leaves = list(leaves)
+    for _ in range(more):
+        if not open_still(leaves, pence, deadline):
+            break
+        leaf = lowest(leaves)
+        run = undecided(leaf)
+        parts = of_run(relaxation, leaf, run) if run is not None else of_starts(relaxation, leaf, pence, deadline)
+        if not parts:
+            break
+        leaves.remove(leaf)
+        leaves += parts
+    return leaves
+
+
+def of_starts(relaxation: Relaxation, leaf: Relaxed, pence: float, deadline: float) -> list[Relaxed]:
+    """The best of a few splits: nothing where the leaf starts every scan at one minute, or time runs out."""
+    best: tuple[float, list[Relaxed]] = (-1.0, [])
+    enough = pence * (1 - CLOSE)
+    for patient, minute in torn(relaxation.columns, leaf)[:TRIED]:
+        if best[1] and perf_counter() > deadline:
+            break
+        now = leaf.branch.starts.get(patient, ever(relaxation.day))
+        parts = [
+            relaxation.solve(replace(leaf.branch, starts={**leaf.branch.starts, patient: window}))
+            for window in (Window(now.start, minute), Window(minute, now.end))
+        ]
+        # Beyond the plan in hand a bound is worth no more.
+        rises = sorted(max(0.0, min(part.bound, pence) - leaf.bound) for part in parts)
+        merit = max(rises[0], 1e-3) * max(rises[1], 1e-3)
+        if merit > best[0]:
+            best = merit, parts
+        if min(part.bound for part in parts) >= enough:
+            break
+    return best[1]
+
+
+def torn(columns: Columns, leaf: Relaxed) -> list[tuple[int, int]]:
+    """Patients whose scan the leaf starts at several minutes, the widest apart first; and a minute between."""
+    some = np.nonzero(leaf.values > 1e-6)[0]
+    who, weight, start = columns.patient[some], leaf.values[some], columns.scan[some].astype(float)
+    size = len(columns.day.patients)
+    whole = np.maximum(np.bincount(who, weights=weight, minlength=size), 1e-9)
+    mean = np.bincount(who, weights=weight * start, minlength=size) / whole
+    spread = np.bincount(who, weights=weight * (start - mean[who]) ** 2, minlength=size)
+    order = sorted(np.nonzero(spread > 1e-3)[0].tolist(), key=lambda patient: (-spread[patient], patient))
+    return [(patient, int(np.floor(mean[patient])) + 1) for patient in order]
