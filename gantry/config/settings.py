@@ -250,6 +250,10 @@ GANTRY_SUBSCRIBERS: dict[str, tuple[str, ...]] = {
     "acquisition_completed": ("gantry.apps.reporting.services.following.scanned",),
     **dict.fromkeys(["report_verified", "report_amended"], ("gantry.apps.reporting.services.following.issued",)),
     "report_acted_on": ("gantry.apps.reporting.services.following.acted_on",),
+    **dict.fromkeys(
+        ["dose_injected", "residual_assayed", "step_corrected"], ("gantry.apps.scanning.services.dosing.follow",)
+    ),
+    "images_reconciled": ("gantry.apps.scanning.services.dosing.follow_match",),
 }
 
 # Which function sends the messages of each door. The rooms that queue them never import a gateway.
@@ -259,6 +263,7 @@ GANTRY_DOORS: dict[str, str] = {
     "fhir.report": "gantry.gateways.fhir.outgoing.send",
 }
 
+    "dicom.dose_report": "gantry.gateways.dicom.dose_outgoing.write",
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

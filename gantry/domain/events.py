@@ -81,6 +81,11 @@ class EventKind(StrEnum):
     GENERATOR_RELEASED = "generator_released"
     GENERATOR_BLOCKED = "generator_blocked"
     GENERATOR_CLOSED = "generator_closed"
+    SOURCE_RECEIVED = "source_received"
+    SOURCE_TESTED = "source_tested"
+    SOURCE_GONE = "source_gone"
+    STAFF_DOSE_RECORDED = "staff_dose_recorded"
+    STAFF_DOSE_REVIEWED = "staff_dose_reviewed"
     # Scan day
     PATIENT_ARRIVED = "patient_arrived"
     IDENTITY_CHECKED = "identity_checked"
@@ -113,6 +118,10 @@ class EventKind(StrEnum):
     IMAGES_PROVED = "images_proved"
     IMAGES_WITHDRAWN = "images_withdrawn"
     DOSE_RECORDED = "dose_recorded"
+    """A dose report of others has been read: what its CT gave, or what it says of the tracer."""
+    DOSE_REPORT_WRITTEN = "dose_report_written"
+    DOSE_REVIEW_ASKED = "dose_review_asked"
+    DOSE_REVIEWED = "dose_reviewed"
     # Report
     REPORT_DRAFTED = "report_drafted"
     REPORT_ISSUED_PRELIMINARY = "report_issued_preliminary"

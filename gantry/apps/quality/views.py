@@ -15,6 +15,7 @@ from gantry.apps.audit.timeline import as_read
 from gantry.apps.quality import services
 from gantry.apps.quality.models import Incident
 from gantry.apps.referrals.models import Referral, RequestedProcedure
+from gantry.apps.scanning.models import DoseReview
 from gantry.apps.ui.charts import Series, bar_chart, line_chart
 from gantry.apps.ui.listing import page_number
 from gantry.apps.ui.parts import Card, Chart, Link
@@ -150,7 +151,13 @@ def measures(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "quality/measures.html",
-        {"period": period, "shown": found, "number_cards": cards, "incidents": incidents},
+        {
+            "period": period,
+            "shown": found,
+            "number_cards": cards,
+            "incidents": incidents,
+            "doses": DoseReview.objects.for_user(request.acting.scope).filter(state="open").count(),
+        },
     )
 
 

@@ -12,3 +12,4 @@ class Scanning(AppConfig):
         navigation.register("Board", "scanning:choose", roles=roles | {"manager"}, order=30)
         deciders = {"radiographer", "session_lead", "reporter", "manager"}
         navigation.register("Images held", "scanning:reconcile", roles=deciders, order=40)
+        navigation.register("Doses to look at", "scanning:dose_reviews", roles={"physicist"}, order=60)

@@ -248,6 +248,14 @@ class Series(Row):
         return of_referrals(scope, "study__procedure__referral")
 
 
+DOSE_CLASSES = [
+    "1.2.840.10008.5.1.4.1.1.88.22",
+    "1.2.840.10008.5.1.4.1.1.88.67",
+    "1.2.840.10008.5.1.4.1.1.88.68",
+]
+"""The structured reports in which a dose comes: enhanced, X-ray, radiopharmaceutical."""
+
+
 class Instance(Row):
     """One stored object: where its bytes are, and their digest."""
 
@@ -261,6 +269,14 @@ class Instance(Row):
     path = models.CharField(max_length=300)
     """Below the images root."""
     received_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            # Only reports are in it, so that an image costs nothing.
+            models.Index(
+                fields=["received_at"], name="instance_report", condition=models.Q(sop_class_uid__in=DOSE_CLASSES)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.sop_instance_uid
@@ -347,8 +363,12 @@ class DoseRecord(Row):
 
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="dose_records")
     source = models.CharField(max_length=12)
-    """pet_header (later: rrdsr, ct_rdsr, injector)."""
+    """pet_header, or rrdsr: a dose report says it."""
     series_uid = models.CharField(max_length=64)
+    report_uid = models.CharField(max_length=64, blank=True)
+    """Of the dose report, where several lie in one series."""
+    replaces = ArrayField(models.CharField(max_length=64), default=list)
+    """The reports that this one says it stands in the place of."""
     radiopharmaceutical = models.CharField(max_length=64, blank=True)
     injected_at = models.DateTimeField(null=True)
     total_dose_mbq = models.FloatField(null=True)
@@ -356,7 +376,9 @@ class DoseRecord(Row):
     weight_kg = models.FloatField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["study", "source", "series_uid"], name="dose_record_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["study", "source", "series_uid", "report_uid"], name="dose_record_once")
+        ]
 
     def __str__(self) -> str:
         return self.source
@@ -364,3 +386,112 @@ class DoseRecord(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return of_referrals(scope, "study__procedure__referral")
+
+
+class DoseReport(Row):
+    """Our own dose report of one injection: a file, written again when what it says has changed."""
+
+    injection = models.ForeignKey(Injection, on_delete=models.PROTECT, related_name="reports")
+    number = models.PositiveSmallIntegerField()
+    report_uid = models.CharField(max_length=64, unique=True)
+    study_uid = models.CharField(max_length=64)
+    says = models.CharField(max_length=64)
+    """A digest of its contents without the moment of writing: the same again is not written again."""
+    path = models.CharField(max_length=300)
+    """Below the images root."""
+    size = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    net_mbq = models.FloatField()
+    injected_at = models.DateTimeField()
+    written_at = models.DateTimeField()
+    replaces = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="replaced_by")
+    instance = models.OneToOneField(Instance, on_delete=models.PROTECT, null=True, related_name="dose_report")
+    """Among the images of the study, once there are any: it leaves with them."""
+    event = models.UUIDField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["injection", "number"], name="dose_report_once")]
+        indexes = [
+            models.Index(fields=["written_at"], name="dose_report_waits", condition=models.Q(instance__isnull=True))
+        ]
+
+    def __str__(self) -> str:
+        return f"dose report {self.number}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_referrals(scope, "injection__visit__appointment__referral")
+
+
+class DoseObject(Row):
+    """A dose report that came in, read once after it was kept. What it says of CT lies below it, else in DoseRecord."""
+
+    instance = models.OneToOneField(Instance, on_delete=models.PROTECT, related_name="dose_object")
+    study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="dose_objects")
+    kind = models.CharField(max_length=8)
+    """ct, tracer, or none: it states no dose that we can read."""
+    manufacturer = models.CharField(max_length=64, blank=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    total_dlp_mgy_cm = models.FloatField(null=True)
+    total_events = models.PositiveIntegerField(null=True)
+    read_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.kind
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_referrals(scope, "study__procedure__referral")
+
+
+class Irradiation(Row):
+    """One exposure of a CT, as its report states it; a later report may state the same one again."""
+
+    report = models.ForeignKey(DoseObject, on_delete=models.PROTECT, related_name="irradiations")
+    place = models.PositiveSmallIntegerField()
+    uid = models.CharField(max_length=64, blank=True)
+    protocol = models.CharField(max_length=64, blank=True)
+    ctdi_vol_mgy = models.FloatField(null=True)
+    dlp_mgy_cm = models.FloatField(null=True)
+    alerts = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["report", "place"], name="irradiation_once")]
+
+    def __str__(self) -> str:
+        return self.protocol or self.uid
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_referrals(scope, "report__study__procedure__referral")
+
+
+class DoseReview(Row):
+    """A dose that somebody is asked to look at: a reference level was passed, or a scanner raised its own alert."""
+
+    procedure = models.ForeignKey(RequestedProcedure, on_delete=models.PROTECT, related_name="dose_reviews")
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, null=True, related_name="+")
+    what = models.CharField(max_length=8)
+    """ct, or tracer."""
+    reasons = models.JSONField(default=list)
+    state = models.CharField(max_length=10, default="open")
+    opened_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+    settled_by_name = models.CharField(max_length=120, blank=True)
+    finding = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["procedure", "what"], condition=models.Q(state="open"), name="dose_review_open_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "opened_at"], name="dose_review_state")]
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.state}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_referrals(scope, "procedure__referral")

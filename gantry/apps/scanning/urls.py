@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gantry.apps.scanning.views import board, images, inject, scanners, steps
+from gantry.apps.scanning.views import board, doses, images, inject, scanners, steps
 
 app_name = "scanning"
 urlpatterns = [
@@ -15,6 +15,8 @@ urlpatterns = [
     path("board/visits/<uuid:key>/inject/<slug:step>/", inject.inject, name="inject"),
     path("board/visits/<uuid:key>/leave/", steps.leave, name="leave"),
     path("board/steps/<uuid:key>/correct/", steps.correct, name="correct"),
+    path("doses/", doses.reviews, name="dose_reviews"),
+    path("doses/<uuid:key>/", doses.review, name="dose_review"),
     path("images/held/", images.reconcile, name="reconcile"),
     path("images/held/<uuid:key>/", images.reconcile_item, name="reconcile_item"),
     path("images/<uuid:key>/", images.study, name="study"),

@@ -11,17 +11,20 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
+from gantry.apps.audit.models import OutboxMessage
+from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.referrals import services as referrals
 from gantry.apps.reporting import services as reporting
 from gantry.apps.reporting.models import Report, ReportVersion
 from gantry.apps.scanning.models import ImageDispatch, ScheduledStep, Study, Visit
-from gantry.apps.scanning.services import images
+from gantry.apps.scanning.services import dosing, images
 from gantry.cli.demonstration.places import LONDON
 from gantry.cli.demonstration.stage import Player, Stage
 from gantry.domain.access import Role
 from gantry.domain.network.script import Story
 from gantry.domain.referral import ReferralState
 from gantry.domain.report import ReportState
+from gantry.gateways.dicom import dose_outgoing
 from gantry.gateways.dicom.commitment import Asked
 from gantry.gateways.dicom.send import Proof
 from gantry.gateways.dicom.status import Refusal, Status
@@ -71,12 +74,19 @@ class Following:
 
     # Images
 
+    def given(self, dose: Dose, now: datetime) -> None:
+        """The dose report is written: in the past weeks here, at the moment at which a worker would have done it."""
+        if self.stage.wire is None and self.stage.has_come(now):
+            for message in OutboxMessage.objects.filter(door=dosing.DOOR, body__dose=str(dose.pk)).order_by("pk"):
+                dose_outgoing.write(message.pk, now=now, sync=False)
+
     def scanned(self, visit: Visit, now: datetime) -> None:
         """The scanner stores its images; once the room has checked them they go to the hospital."""
         procedure = visit.appointment.procedure
         if not Study.objects.filter(procedure=procedure).exists():
             for picture in self.pictures(visit, now):
                 self.keep(picture, visit.appointment.scanner.ae_title, now)
+            dose_outgoing.join_images(now=now, sync=False)
             self.stage.clock.done()
         after = now + self.story.after.reported
         self.stage.clock.at(self.stage.working(after - WRITING), lambda at: self.draft(visit, at))

@@ -47,6 +47,8 @@ class Follows(Protocol):
 class ScanDay:
     """One appointment's day. Each act asks for the next, so that a delay is felt by all that follow."""
 
+    def given(self, dose: Dose, now: datetime) -> None: ...
+
     def __init__(self, stage: Stage, story: Story, appointment: Appointment, follows: Follows) -> None:
         self.stage, self.story, self.appointment, self.follows = stage, story, appointment, follows
         self.place = 0
@@ -237,6 +239,7 @@ class ScanDay:
 
     def off_the_wire(self, visit: Visit, step: ProtocolStep, item: WorklistItem, uid: str, now: datetime) -> None:
         """Images, completion, and the question whether all are kept."""
+            self.follows.given(dose, now)
         scanner = self.stage.wire(visit.appointment.scanner.ae_title)
         given = visit.injections.select_related("dose").earliest("injected_at")
         pictures = study(

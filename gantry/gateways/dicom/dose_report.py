@@ -52,6 +52,9 @@ GLUCOSE = ln("14749-6", "Glucose")
 PET = Code("82918005", "SCT", "Positron emission tomography")
 DIAGNOSTIC = Code("261004008", "SCT", "Diagnostic Intent")
 
+SERIES_NUMBER = 900
+"""Beyond any that a scanner gives."""
+
 SCT_NUCLIDES = {fact.value: symbol for symbol, fact in RADIONUCLIDE_SCT.items()}
 
 
@@ -96,6 +99,8 @@ class DoseReport:
     report_uid: str
     study_uid: str
     series_uid: str = ""
+    number: int = 1
+    """Its place among the reports of one injection."""
     accession_number: str = ""
     patient_id: str = ""
     patient_name: str = ""
@@ -103,6 +108,8 @@ class DoseReport:
     sex: str = ""
     written_at: datetime | None = None
     manufacturer: str = ""
+    predecessors: tuple[tuple[str, str, str], ...] = ()
+    """Study, series and instance of each report that this one stands in the place of."""
     administration: Administration
     weight_kg: float | None = None
     height_m: float | None = None
@@ -135,6 +142,7 @@ def read(ds: Dataset, zone: ZoneInfo) -> DoseReport:
         sex=word(ds, "PatientSex"),
         written_at=date_time(word(ds, "ContentDate") + word(ds, "ContentTime"), ds, zone),
         manufacturer=word(ds, "Manufacturer"),
+        predecessors=tuple(predecessors(ds)),
         administration=Administration(
             agent=content.coded(given, AGENT),
             radionuclide=content.coded(agent, NUCLIDE),
@@ -191,6 +199,24 @@ def injections(ds: Dataset, zone: ZoneInfo) -> tuple[PetInjection, ...]:
     )
 
 
+def predecessors(ds: Dataset) -> list[tuple[str, str, str]]:
+    """Predecessor Documents (PS3.3 C.17.2.1): which reports this one replaces."""
+    return [
+        (word(study, "StudyInstanceUID"), word(series, "SeriesInstanceUID"), word(sop, "ReferencedSOPInstanceUID"))
+        for study in ds.get("PredecessorDocumentsSequence") or []
+        for series in study.get("ReferencedSeriesSequence") or []
+        for sop in series.get("ReferencedSOPSequence") or []
+    ]
+
+
+def predecessor(study_uid: str, series_uid: str, report_uid: str) -> Dataset:
+    sop, series, study = Dataset(), Dataset(), Dataset()
+    sop.ReferencedSOPClassUID, sop.ReferencedSOPInstanceUID = SOP_CLASS, report_uid
+    series.SeriesInstanceUID, series.ReferencedSOPSequence = series_uid, Sequence([sop])
+    study.StudyInstanceUID, study.ReferencedSeriesSequence = study_uid, Sequence([series])
+    return study
+
+
 def organ_doses(given: Dataset) -> list[tuple[str, float]]:
     found = []
     for each in content.items(given, ORGAN_DOSES):
@@ -223,8 +249,10 @@ def write(report: DoseReport) -> Dataset:
     ds.StudyDate, ds.StudyTime = given.started_at.strftime("%Y%m%d"), given.started_at.strftime("%H%M%S")
     ds.ContentDate, ds.ContentTime = when.strftime("%Y%m%d"), when.strftime("%H%M%S")
     ds.TimezoneOffsetFromUTC = when.strftime("%z")
-    ds.SeriesNumber = ds.InstanceNumber = 1
+    ds.SeriesNumber, ds.InstanceNumber = SERIES_NUMBER, report.number
     ds.CompletionFlag, ds.VerificationFlag = "COMPLETE", "UNVERIFIED"
+    if report.predecessors:
+        ds.PredecessorDocumentsSequence = Sequence([predecessor(*each) for each in report.predecessors])
     ds.ReferencedPerformedProcedureStepSequence = Sequence([])
     ds.PerformedProcedureCodeSequence = Sequence([])
     ds.ValueType, ds.ContinuityOfContent = "CONTAINER", "SEPARATE"

@@ -16,6 +16,8 @@ from gantry.gateways.dicom.worklist import Code
 from gantry.reference.nuclides import RADIONUCLIDE_SCT
 from gantry.reference.tracers import tracer
 
+DICOM_SEX = {"1": "M", "2": "F", "9": "O"}
+
 
 def uid_of(key: UUID, role: str) -> str:
     """A UID of ours that comes out the same each time (PS3.5 B.2: 2.25 and a UUID as one number)."""
@@ -23,8 +25,11 @@ def uid_of(key: UUID, role: str) -> str:
     return f"2.25.{UUID(bytes=digest, version=5).int}"
 
 
-def report_of(injection: Injection, *, now: datetime) -> DoseReport:
-    """Net activity at the injection, both assays, the container, the vial's batch and the dose by age."""
+def report_of(injection: Injection, *, now: datetime, number: int = 1) -> DoseReport:
+    """Net activity at the injection, both assays, the container, the vial's batch and the dose by age.
+
+    Each of an injection's reports has a name of its own, that comes out the same if it is written twice.
+    """
     visit, dose = injection.visit, injection.dose
     appointment = visit.appointment
     procedure, patient = appointment.procedure, appointment.referral.patient
@@ -34,13 +39,15 @@ def report_of(injection: Injection, *, now: datetime) -> DoseReport:
     coefficient = dose_coefficient(product, age)
     symbol, net = product.nuclide.symbol, dose.net_mbq or 0.0
     return DoseReport(
-        report_uid=uid_of(injection.pk, "dose report"),
+        report_uid=uid_of(injection.pk, f"dose report {number}"),
         series_uid=uid_of(injection.pk, "dose report series"),
+        number=number,
         study_uid=procedure.study_uid,
         accession_number=procedure.accession_number,
         patient_id=patient.nhs_number or "",
         patient_name=f"{patient.family_name}^{patient.given_name}",
         birth_date=patient.date_of_birth.strftime("%Y%m%d") if patient.date_of_birth else "",
+        sex=DICOM_SEX.get(patient.stated_gender, ""),
         written_at=now.astimezone(zone),
         manufacturer="Gantry",
         administration=Administration(
@@ -55,9 +62,11 @@ def report_of(injection: Injection, *, now: datetime) -> DoseReport:
             volume_ml=dose.volume_ml,
             dispense_unit=dose.container.barcode,
             lot=dose.batch.number,
+            prescription=procedure.requested_procedure_id,
             effective_dose_msv=round(effective_dose_msv(net, coefficient.value), 3),
             dose_authority=coefficient.source,
             administered_by=injection.by_name,
         ),
         weight_kg=visit.weight_kg,
+        glucose_mmol_per_l=visit.glucose_mmol_per_l,
     )

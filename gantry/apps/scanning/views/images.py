@@ -17,15 +17,27 @@ from gantry.apps.accounts.access import requires
 from gantry.apps.audit.services import Stale
 from gantry.apps.audit.timeline import timeline
 from gantry.apps.referrals.models import RequestedProcedure
-from gantry.apps.scanning.models import DoseRecord, ImageDispatch, Injection, PerformedStep, ReconcileItem, Study
-from gantry.apps.scanning.services import images
+from gantry.apps.scanning.models import (
+    DoseRecord,
+    DoseReview,
+    ImageDispatch,
+    Injection,
+    PerformedStep,
+    ReconcileItem,
+    Study,
+)
+from gantry.apps.scanning.services import dosing, images
 from gantry.apps.ui.fields import Radios
 from gantry.apps.ui.forms import Form
 from gantry.apps.ui.listing import Column, Listing
 from gantry.apps.ui.parts import Tag
 from gantry.apps.ui.wording import say_nhs_number
 from gantry.domain.access import Scope, Verb
+from gantry.domain.ct_dose import effective_dose_msv, why_review
 from gantry.domain.identifiers import valid_nhs_number
+from gantry.domain.uptake import Stated, disagreements
+from gantry.reference.levels import MSV_PER_MGY_CM, ct_level, region_of
+from gantry.reference.schemes import CHILD_UNDER
 
 APART = "apart"
 
@@ -178,7 +190,7 @@ def study(request: HttpRequest, key: UUID) -> HttpResponse:
     row = rows.filter(pk=key).first() or (item.study if item else None)
     if row is None:
         raise Http404("study")
-    records = list(row.dose_records.order_by("series_uid"))
+    records = list(row.dose_records.order_by("series_uid", "report_uid"))
     context = {
         "study": row,
         "item": held.order_by("-opened_at").first() if held is not None else None,
@@ -186,6 +198,10 @@ def study(request: HttpRequest, key: UUID) -> HttpResponse:
         "checks": row.checks.order_by("-at"),
         "dispatches": row.dispatches.select_related("organisation", "message").order_by("organisation__name"),
         "doses": doses(scope, row, records),
+        "ct": ct_dose(row),
+        "reviews": DoseReview.objects.for_user(scope).filter(procedure=row.procedure_id).order_by("opened_at")
+        if row.procedure_id
+        else [],
         "steps": PerformedStep.objects.for_user(scope)
         .filter(scheduled_step__procedure=row.procedure_id)
         .order_by("started_at")
@@ -211,6 +227,7 @@ def again(request: HttpRequest, key: UUID) -> HttpResponse:
 
 
 SAID_BY = {"pet_header": "Image header", "rrdsr": "Dose report"}
+DIFFER = {"activity_mbq": "activity", "injected_at": "time", "weight_kg": "weight", "half_life_s": "half-life"}
 
 
 def doses(scope: Scope, row: Study, records: list[DoseRecord]) -> list[dict[str, Any]]:
@@ -220,42 +237,83 @@ def doses(scope: Scope, row: Study, records: list[DoseRecord]) -> list[dict[str,
             Injection.objects.for_user(scope)
             .filter(visit__appointment__procedure=row.procedure_id)
             .select_related("dose", "visit")
+            .prefetch_related("reports")
+            .order_by("injected_at")
         )
         if row.procedure_id
         else []
     )
+    room = [
+        Stated("room", each.injected_at, each.dose.net_mbq or each.dose.drawn_mbq, weight_kg=each.visit.weight_kg)
+        for each in given
+    ]
     rows: list[dict[str, Any]] = [
         {
             "source": f"The room ({each.by_name})",
             "tracer": each.dose.tracer,
-            "mbq": each.dose.net_mbq or each.dose.drawn_mbq,
-            "at": each.injected_at,
-            "weight_kg": each.visit.weight_kg,
+            "mbq": said.activity_mbq,
+            "at": said.injected_at,
+            "weight_kg": said.weight_kg,
+            "verdict": written(each),
             "differs": [],
         }
-        for each in given
+        for each, said in zip(given, room, strict=True)
     ]
-    first = rows[0] if rows else None
+    replaced = {uid for record in records for uid in record.replaces}
     for record in records:
-        found = {
-            "source": f"{SAID_BY.get(record.source, record.source)}, series {record.series_uid[-12:]}",
-            "tracer": record.radiopharmaceutical,
-            "mbq": record.total_dose_mbq,
-            "at": record.injected_at,
-            "weight_kg": record.weight_kg,
-        }
-        rows.append(found | {"differs": differing(found, first)})
+        said = Stated("images", record.injected_at, record.total_dose_mbq, record.half_life_s, record.weight_kg)
+        gone = record.report_uid in replaced
+        rows.append(
+            {
+                "source": f"{SAID_BY.get(record.source, record.source)}, series {record.series_uid[-12:]}",
+                "tracer": record.radiopharmaceutical,
+                "mbq": record.total_dose_mbq,
+                "at": record.injected_at,
+                "weight_kg": record.weight_kg,
+                "verdict": "Replaced by a later report" if gone else "Agrees" if room else "Nothing to compare with",
+                "differs": [] if gone else differing(said, room),
+            }
+        )
     return rows
 
 
-def differing(found: dict[str, Any], first: dict[str, Any] | None) -> list[str]:
-    if first is None:
-        return []
-    said = []
-    if found["mbq"] and first["mbq"] and abs(found["mbq"] - first["mbq"]) > 0.05 * first["mbq"]:
-        said.append("activity")
-    if found["at"] and abs((found["at"] - first["at"]).total_seconds()) > 120:
-        said.append("time")
-    if found["weight_kg"] and first["weight_kg"] and abs(found["weight_kg"] - first["weight_kg"]) > 0.5:
-        said.append("weight")
-    return said
+def written(injection: Injection) -> str:
+    """Our own report of it, by its number: the one that stands."""
+    number = max((each.number for each in injection.reports.all()), default=0)
+    if not number:
+        return "Our dose report is not written yet"
+    return "Our dose report is written" + (f", for the {ordinal(number)} time" if number > 1 else "")
+
+
+def ordinal(number: int) -> str:
+    return {2: "second", 3: "third"}.get(number, f"{number}th")
+
+
+def differing(said: Stated, room: list[Stated]) -> list[str]:
+    """Against the injection that it is nearest to in time."""
+    at = said.injected_at
+    nearest = min(
+        room,
+        key=lambda r: abs((r.injected_at - at).total_seconds()) if at and r.injected_at else 0.0,
+        default=None,
+    )
+    return [DIFFER[each.what] for each in disagreements([nearest, said])] if nearest else []
+
+
+def ct_dose(row: Study) -> dict[str, Any] | None:
+    """What its CT gave, and the level that it is held against."""
+    said = dosing.ct_of(row)
+    if said is None or row.procedure is None:
+        return {"said": said, "level": None, "region": ""} if said else None
+    zone = row.appointment.site.zone if row.appointment else "Europe/London"
+    region, age = region_of(row.procedure.tracer), dosing.age_of(row.procedure, zone, row.received_at)
+    level, factor = ct_level(region, row.received_at.date(), age=age), MSV_PER_MGY_CM.get(region)
+    grown = age is not None and age >= CHILD_UNDER.value
+    return {
+        "said": said,
+        "region": region,
+        "level": level,
+        "reasons": list(why_review(said, level.value if level else None)),
+        "msv": effective_dose_msv(said.dlp_mgy_cm, factor.value) if factor and grown else None,
+        "factor": factor,
+    }

@@ -1,0 +1,376 @@
+"""Dose reports: ours for each injection, those of scanners read and kept, and who is asked to look at a dose."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import F
+
+from gantry.apps.audit.ids import new_id
+from gantry.apps.audit.models import Event
+from gantry.apps.audit.services import Outgoing, Stale, append, enqueue
+from gantry.apps.referrals.models import RequestedProcedure
+from gantry.apps.scanning.models import (
+    DOSE_CLASSES,
+    DoseObject,
+    DoseRecord,
+    DoseReport,
+    DoseReview,
+    Injection,
+    Instance,
+    Irradiation,
+    Series,
+    Study,
+    StudyState,
+)
+from gantry.apps.scanning.services.keeping import TracerSeen, about
+from gantry.domain.activity import why_review as why_tracer_review
+from gantry.domain.ct_dose import CtDose, CtEvent, StudyCt, of_study
+from gantry.domain.ct_dose import why_review as why_ct_review
+from gantry.domain.events import Actor, EventKind, system
+from gantry.domain.scan import age_in_years
+from gantry.reference.levels import ct_level, region_of
+from gantry.reference.schemes import CHILD_UNDER, FDG_REFERENCE_LEVEL
+from gantry.reference.tracers import tracer
+
+DOOR = "dicom.dose_report"
+WRITER, READER = system("dose report writer"), system("dose report reader")
+SR = "1.2.840.10008.5.1.4.1.1.88.68"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+
+
+# Ours
+
+
+def follow(event: Event) -> None:
+    """Subscriber: an injection, its residual and its corrected time each ask for a report that says what is now known."""
+    about_it = event.about
+    if "dose" in about_it:
+        asked = Injection.objects.filter(dose=UUID(about_it["dose"]))
+        if event.kind != EventKind.DOSE_INJECTED and not asked.exists():
+            return
+        if event.kind == EventKind.DOSE_INJECTED and "visit" not in about_it:
+            return
+        body = {"dose": about_it["dose"]}
+    elif event.kind == EventKind.STEP_CORRECTED and "visit" in about_it:
+        injections = Injection.objects.filter(visit=UUID(about_it["visit"]), step_key=event.data.get("step", ""))
+        dose = injections.values_list("dose", flat=True).first()
+        if dose is None:
+            return
+        body = {"dose": str(dose)}
+    else:
+        return
+    ask(event, body)
+
+
+def ask(event: Event, body: dict[str, str]) -> None:
+    enqueue(
+        event, [Outgoing(DOOR, f"dose-report:{event.pk}", body, organisation=event.organisation)], now=event.recorded_at
+    )
+
+
+def injection_of(dose: str) -> Injection | None:
+    """The injection with all that its report says, locked until its report is written."""
+    rows = Injection.objects.select_related(
+        "visit__site", "visit__appointment__procedure", "visit__appointment__referral__patient",
+        "visit__appointment__authorisation", "dose__container", "dose__batch",
+    )  # fmt: skip
+    return rows.select_for_update(of=("self",)).filter(dose=UUID(dose)).first()
+
+
+def standing(injection: Injection) -> DoseReport | None:
+    """The report that holds for an injection now."""
+    return DoseReport.objects.filter(injection=injection).order_by("-number").first()
+
+
+def last_among_images(injection: Injection) -> DoseReport | None:
+    return DoseReport.objects.filter(injection=injection, instance__isnull=False).order_by("-number").first()
+
+
+def study_for(injection: Injection) -> Study | None:
+    """Where its images lie: under our own study UID if the scanner kept it, else wherever they were matched."""
+    procedure = injection.visit.appointment.procedure
+    found = list(Study.objects.filter(procedure=procedure, state=StudyState.MATCHED).order_by("received_at"))
+    return next((each for each in found if each.study_uid == procedure.study_uid), found[0] if found else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A report as its file holds it."""
+
+    report_uid: str
+    series_uid: str
+    study_uid: str
+    says: str
+    path: str
+    size: int
+    sha256: str
+
+
+@transaction.atomic
+def keep_report(injection: Injection, written: Written, *, now: datetime) -> DoseReport:
+    """The row of a file that is there already. The one before it is replaced and no longer leaves with the images."""
+    before = standing(injection)
+    number = before.number + 1 if before else 1
+    row = DoseReport(
+        pk=new_id(), injection=injection, number=number, report_uid=written.report_uid, study_uid=written.study_uid,
+        says=written.says, path=written.path, size=written.size, sha256=written.sha256,
+        net_mbq=injection.dose.net_mbq or 0.0, injected_at=injection.injected_at, written_at=now, replaces=before,
+    )  # fmt: skip
+    appointment = injection.visit.appointment
+    row.event = append(
+        EventKind.DOSE_REPORT_WRITTEN,
+        subjects={
+            "visit": injection.visit_id,
+            "appointment": appointment.pk,
+            "procedure": appointment.procedure_id,
+            "referral": appointment.referral_id,
+            "patient": appointment.referral.patient_id,
+            "dose": injection.dose_id,
+        },
+        happened_at=now,
+        recorded_at=now,
+        by=WRITER,
+        site=injection.visit.site_id,
+        data={"net_mbq": round(row.net_mbq, 3), "number": number, "replaces": number - 1 or None},
+    ).pk
+    row.save(force_insert=True)
+    look_at_tracer(injection, now=now)
+    attach(row, written.series_uid, now=now)
+    return row
+
+
+def attach(report: DoseReport, series_uid: str, *, now: datetime) -> bool:
+    """Among the images of its study, so that it is sent and proved with them. False while there are none."""
+    study = study_for(report.injection)
+    if study is None or study.study_uid != report.study_uid:
+        return False
+    Study.objects.select_for_update().get(pk=study.pk)
+    series, _ = Series.objects.get_or_create(
+        study=study,
+        series_uid=series_uid,
+        defaults={"modality": "SR", "description": "Radiopharmaceutical dose report"},
+    )
+    instance, made = Instance.objects.get_or_create(
+        sop_instance_uid=report.report_uid,
+        defaults={
+            "study": study, "series": series, "sop_class_uid": SR, "transfer_syntax_uid": EXPLICIT_LITTLE,
+            "size": report.size, "sha256": report.sha256, "path": report.path, "received_at": now,
+        },
+    )  # fmt: skip
+    if made:
+        modalities = [*study.modalities, *([] if "SR" in study.modalities else ["SR"])]
+        Study.objects.filter(pk=study.pk).update(instances_count=F("instances_count") + 1, modalities=modalities)
+    DoseReport.objects.filter(pk=report.pk).update(instance=instance)
+    report.instance = instance
+    return True
+
+
+def waiting_for_images() -> list[DoseReport]:
+    """Reports that stand, whose images have come since: they belong with them."""
+    rows = DoseReport.objects.filter(
+        instance=None, replaced_by=None, injection__visit__appointment__procedure__studies__state=StudyState.MATCHED
+    )
+    return list(rows.select_related("injection__visit__appointment__procedure").distinct().order_by("written_at")[:200])
+
+
+# Those of others
+
+
+def unread() -> list[Instance]:
+    """Reports that came in and that nobody has read yet; ours are known without reading."""
+    rows = Instance.objects.filter(sop_class_uid__in=DOSE_CLASSES, dose_object=None, dose_report=None)
+    return list(rows.select_related("study", "series").order_by("received_at")[:200])
+
+
+@transaction.atomic
+def keep_ct(instance: Instance, dose: CtDose, *, now: datetime) -> DoseObject:
+    """What a scanner says that its CT gave, and whether that asks for a look. Read again, it is kept once."""
+    row, made = DoseObject.objects.get_or_create(
+        instance=instance,
+        defaults={
+            "study": instance.study, "kind": "ct", "manufacturer": dose.manufacturer[:64], "started_at": dose.started_at,
+            "ended_at": dose.ended_at, "total_dlp_mgy_cm": dose.total_dlp_mgy_cm, "total_events": dose.total_events,
+            "read_at": now,
+        },
+    )  # fmt: skip
+    if not made:
+        return row
+    Irradiation.objects.bulk_create(
+        Irradiation(
+            report=row, place=place, uid=each.uid[:64], protocol=each.protocol[:64], ctdi_vol_mgy=each.ctdi_vol_mgy,
+            dlp_mgy_cm=each.dlp_mgy_cm, alerts=[str(alert) for alert in each.alerts],
+        )
+        for place, each in enumerate(dose.events)
+    )  # fmt: skip
+    said = ct_of(instance.study)
+    data = {"dlp_mgy_cm": round(said.dlp_mgy_cm, 2) if said else None, "what": "ct", "events": len(dose.events)}
+    record(instance.study, data, now=now)
+    look_at_ct(instance.study, dose, now=now)
+    return row
+
+
+@transaction.atomic
+def keep_tracer(
+    instance: Instance, seen: TracerSeen, *, manufacturer: str, replaces: Sequence[str] = (), now: datetime
+) -> DoseObject:
+    """What a report of others says of an injection: one more source, shown beside ours."""
+    row, made = DoseObject.objects.get_or_create(
+        instance=instance,
+        defaults={"study": instance.study, "kind": "tracer", "manufacturer": manufacturer[:64], "read_at": now},
+    )
+    if not made:
+        return row
+    said = {
+        "radiopharmaceutical": seen.radiopharmaceutical[:64],
+        "injected_at": seen.injected_at,
+        "total_dose_mbq": seen.total_dose_mbq,
+        "half_life_s": seen.half_life_s,
+        "weight_kg": seen.weight_kg,
+        "report_uid": instance.sop_instance_uid,
+        "replaces": list(replaces),
+    }
+    # The door writes what the first report of a series says as it comes; here it gets its name.
+    first = DoseRecord.objects.filter(
+        study=instance.study, source=seen.source, series_uid=instance.series.series_uid, report_uid=""
+    )
+    if not first.update(**said):
+        DoseRecord.objects.create(
+            study=instance.study, source=seen.source, series_uid=instance.series.series_uid, **said
+        )
+    record(instance.study, {"mbq": seen.total_dose_mbq, "what": "tracer"}, now=now)
+    return row
+
+
+def keep_silent(instance: Instance, *, now: datetime) -> DoseObject:
+    """A report that states no dose we can read: not read again."""
+    return DoseObject.objects.get_or_create(
+        instance=instance, defaults={"study": instance.study, "kind": "none", "read_at": now}
+    )[0]
+
+
+def record(study: Study, data: dict[str, object], *, now: datetime) -> Event:
+    provider = study.procedure.referral.provider_id if study.procedure else None
+    site = study.appointment.site_id if study.appointment else None
+    return append(
+        EventKind.DOSE_RECORDED,
+        subjects=about(study),
+        happened_at=now,
+        recorded_at=now,
+        by=READER,
+        organisation=provider,
+        site=site,
+        data=data,
+    )
+
+
+def as_dose(row: DoseObject) -> CtDose:
+    events = tuple(
+        CtEvent(each.uid or f"{row.pk}.{each.place}", each.protocol, each.ctdi_vol_mgy, each.dlp_mgy_cm, ())
+        for each in row.irradiations.all()
+    )
+    return CtDose(
+        str(row.instance_id), row.study.study_uid, row.manufacturer, row.started_at, row.ended_at, row.total_dlp_mgy_cm,
+        row.total_events, events,
+    )  # fmt: skip
+
+
+def ct_of(study: Study) -> StudyCt | None:
+    """What a study's CT gave, each irradiation once."""
+    rows = DoseObject.objects.filter(study=study, kind="ct").select_related("study").prefetch_related("irradiations")
+    reports = [as_dose(row) for row in rows]
+    return of_study(reports) if reports else None
+
+
+def age_of(procedure: RequestedProcedure, zone: str, at: datetime) -> int | None:
+    born = procedure.referral.patient.date_of_birth
+    return age_in_years(born, at.astimezone(ZoneInfo(zone)).date()) if born else None
+
+
+# Who is asked to look
+
+
+def follow_match(event: Event) -> None:
+    """Subscriber: somebody has said whose images these are, so what their CT gave can be looked at."""
+    study = Study.objects.filter(pk=event.about.get("study"), state=StudyState.MATCHED).first()
+    for row in DoseObject.objects.filter(study=study, kind="ct").prefetch_related("irradiations") if study else ():
+        look_at_ct(study, as_dose(row), now=event.recorded_at)
+
+
+def look_at_ct(study: Study, dose: CtDose, *, now: datetime) -> DoseReview | None:
+    procedure = study.procedure
+    said = ct_of(study)
+    if procedure is None or said is None:
+        return None
+    at = dose.started_at or now
+    zone = study.appointment.site.zone if study.appointment else "Europe/London"
+    level = ct_level(region_of(procedure.tracer), at.date(), age=age_of(procedure, zone, at))
+    reasons = list(why_ct_review(said, level.value if level else None))
+    raised = Irradiation.objects.filter(report__study=study).values_list("alerts", flat=True)
+    reasons += [f"The scanner's dose check: {alert}" for alerts in raised for alert in alerts]
+    return ask_review(procedure, "ct", reasons, site=study.appointment.site_id if study.appointment else None, now=now)
+
+
+def look_at_tracer(injection: Injection, *, now: datetime) -> DoseReview | None:
+    """FDG of an adult against the level for each kilogram. An injection above it is looked at, not forbidden."""
+    appointment, site = injection.visit.appointment, injection.visit.site
+    procedure = appointment.procedure
+    weight = injection.visit.weight_kg or appointment.referral.weight_kg
+    age = age_of(procedure, site.zone, injection.injected_at)
+    if not weight or age is None or age < CHILD_UNDER.value or not tracer(procedure.tracer).is_fdg:
+        return None
+    said = why_tracer_review(injection.dose.net_mbq or 0.0, weight, FDG_REFERENCE_LEVEL.value)
+    return ask_review(procedure, "tracer", [said] if said else [], site=site.pk, now=now)
+
+
+@transaction.atomic
+def ask_review(
+    procedure: RequestedProcedure, what: str, reasons: list[str], *, site: UUID | None, now: datetime
+) -> DoseReview | None:
+    """One open question for each procedure and kind; said again with what is newly known."""
+    reasons = list(dict.fromkeys(reasons))
+    there = DoseReview.objects.select_for_update().filter(procedure=procedure, what=what).order_by("-opened_at").first()
+    if not reasons or (there and (there.reasons == reasons)):
+        return there
+    if there and there.state == "open":
+        DoseReview.objects.filter(pk=there.pk).update(reasons=reasons)
+        there.reasons = reasons
+        return there
+    row = DoseReview.objects.create(procedure=procedure, site_id=site, what=what, reasons=reasons, opened_at=now)
+    announce(row, EventKind.DOSE_REVIEW_ASKED, {"what": what, "reasons": reasons}, now=now, by=READER)
+    return row
+
+
+@transaction.atomic
+def settle_review(review: DoseReview, *, finding: str, now: datetime, by: Actor) -> DoseReview:
+    """A physicist or practitioner has looked. Raises Stale when somebody did before."""
+    changed = DoseReview.objects.filter(pk=review.pk, state="open").update(
+        state="settled", settled_at=now, settled_by_name=by.name, finding=finding.strip()
+    )
+    if not changed:
+        raise Stale(review.pk)
+    review.refresh_from_db()
+    announce(review, EventKind.DOSE_REVIEWED, {"what": review.what, "finding": finding.strip()}, now=now, by=by)
+    return review
+
+
+def announce(row: DoseReview, kind: EventKind, data: dict[str, object], *, now: datetime, by: Actor) -> None:
+    referral = row.procedure.referral
+    append(
+        kind,
+        subjects={
+            "dose_review": row.pk,
+            "procedure": row.procedure_id,
+            "referral": referral.pk,
+            "patient": referral.patient_id,
+        },
+        happened_at=now,
+        recorded_at=now,
+        by=by,
+        organisation=referral.provider_id,
+        site=row.site_id,
+        data=data,
+    )

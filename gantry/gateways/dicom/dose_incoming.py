@@ -1,0 +1,56 @@
+"""Reads dose reports that were stored: after they are kept, from their file, so that the door waits for nobody."""
+
+import logging
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from gantry.apps.scanning.models import DoseObject, Instance
+from gantry.apps.scanning.services import dosing, images
+from gantry.gateways.dicom import ct_dose, dose_report
+
+log = logging.getLogger(__name__)
+
+
+def read_new(*, now: datetime) -> int:
+    """Each once. A file that cannot be read states no dose; one that is not there yet is looked for again."""
+    rows = dosing.unread()
+    for row in rows:
+        try:
+            read_one(row, now=now)
+        except OSError as fault:
+            log.warning("dose report not there", extra={"instance": str(row.pk), "fault": type(fault).__name__})
+    return len(rows)
+
+
+def read_one(row: Instance, *, now: datetime) -> DoseObject:
+    zone = ZoneInfo(settings.TIME_ZONE)
+    with open(Path(settings.IMAGES_ROOT) / row.path, "rb") as file:
+        try:
+            ds = dcmread(file)
+            if row.sop_class_uid == dose_report.SOP_CLASS:
+                return keep_tracer(row, ds, zone, now=now)
+            return dosing.keep_ct(row, ct_dose.read(ds, zone), now=now)
+        # A tree of any shape may come; it is kept as a file all the same.
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError, EOFError) as fault:
+            log.info("states no dose", extra={"instance": str(row.pk), "fault": type(fault).__name__})
+    return dosing.keep_silent(row, now=now)
+
+
+def keep_tracer(row: Instance, ds: Dataset, zone: ZoneInfo, *, now: datetime) -> DoseObject:
+    report = dose_report.read(ds, zone)
+    given = report.administration
+    seen = images.TracerSeen(
+        radiopharmaceutical=given.agent.meaning if given.agent else "",
+        injected_at=given.started_at,
+        total_dose_mbq=given.activity_mbq,
+        half_life_s=given.half_life_s,
+        weight_kg=report.weight_kg,
+        source="rrdsr",
+    )
+    replaced = [uid for _, _, uid in report.predecessors]
+    return dosing.keep_tracer(row, seen, manufacturer=report.manufacturer, replaces=replaced, now=now)
