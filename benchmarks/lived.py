@@ -107,7 +107,7 @@ def lived(where: tuple[Made, list[Site], Person], place: int, mark: str) -> Refe
         visits.record_step(visit, key, phase=Phase.DONE, happened_at=at, now=at, by=by, extra=said.get(key, {}))
     at = appointment.injection_at
     dose = radiopharmacy.draw(
-        batch, activity_mbq=250, at=at, instrument="Calibrator 1", volume_ml=1.0, now=at, by=by
+        batch, activity_mbq=250, at=at, instrument="Calibrator 1", now=at, by=by
     )  # fmt: skip
     radiopharmacy.assign(dose, appointment, now=at, by=by)
     given = visits.inject(
@@ -123,6 +123,10 @@ def lived(where: tuple[Made, list[Site], Person], place: int, mark: str) -> Refe
     reporter = make_person(Role.REPORTER, made.provider)
     Entitlement.objects.create(person=reporter, employer=made.provider, duty="reporter", valid_from=PAPERS_FROM)
     report = reporting.open_report(procedure, by=actor(reporter), person=reporter, now=at).report
+    dose.refresh_from_db()
+    radiopharmacy.assay_residual(
+        dose, activity_mbq=4.0, at=at + timedelta(minutes=5), instrument="Calibrator 1", now=at, by=by
+    )  # fmt: skip
     reporting.verify(report, TEXT, version=report.version, by=actor(reporter), person=reporter, now=at)
     referral.refresh_from_db()
     return referral

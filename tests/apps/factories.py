@@ -14,6 +14,7 @@ from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import (
     ActivityAllotment,
     Deployment,
+    Device,
     EmployerLicence,
     Network,
     Organisation,
@@ -24,6 +25,7 @@ from gantry.apps.estate.models import (
     Session,
     Site,
 )
+from gantry.apps.estate.services import add_device, record_instrument_test
 from gantry.apps.patients.models import Patient
 from gantry.apps.patients.services import GivenIdentifier, PatientFacts, find_or_add
 from gantry.apps.radiopharmacy import services as radiopharmacy
@@ -33,6 +35,7 @@ from gantry.apps.referrals.models import Referral, RequestedProcedure
 from gantry.domain.access import Role
 from gantry.domain.events import Actor, system
 from gantry.domain.identifiers import nth_test_nhs_number
+from gantry.domain.instrument import DeviceKind, TestKind
 from gantry.domain.referral import VetDecision
 from gantry.reference.tracers import TRACERS
 
@@ -344,9 +347,21 @@ def make_run(
     )
 
 
-def make_batch(run: SupplyRun, *, accepted: bool = True, measured_mbq: float = 10_000, number: str = "") -> Batch:
+def make_calibrator(site: Site, *, at: datetime, name: str = "Calibrator 1") -> Device:
+    """Registered, and its daily test passed a little before."""
+    device = add_device(site, kind=DeviceKind.CALIBRATOR, name=name)
+    before = at - timedelta(minutes=20)
+    record_instrument_test(device, TestKind.CONSTANCY, off=0.4, at=before, now=before, by=system("hot lab"))
+    return device
+
+
+def make_batch(
+    run: SupplyRun, *, accepted: bool = True, measured_mbq: float = 10_000, number: str = "", calibrator: bool = True
+) -> Batch:
     """Ordered in time, received at the run's hour, released by the supplier and accepted on site by somebody else."""
     before, at, by = run.cut_off_at - timedelta(hours=1), run.due_at, system("hot lab")
+    if calibrator:
+        make_calibrator(run.site, at=at)
     order = radiopharmacy.place_order(run, activity_mbq=10_000, patients=10, now=before, by=by)
     radiopharmacy.confirm_order(order, supplier_reference="S-1", now=before, by=by)
     facts = radiopharmacy.DeliveryFacts(

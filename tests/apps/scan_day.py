@@ -13,6 +13,8 @@ from gantry.apps.estate.models import ActivityAllotment, Scanner
 from gantry.apps.estate.services import record_test
 from gantry.apps.radiopharmacy import services as radiopharmacy
 from gantry.apps.radiopharmacy.models import Batch, Dose
+from gantry.apps.radiopharmacy.services.doses import volume_left
+from gantry.apps.radiopharmacy.services.stock import left_in
 from gantry.apps.scanning.models import Visit
 from gantry.domain.access import Role
 from gantry.domain.events import Actor, EventKind, system
@@ -50,8 +52,11 @@ class Day:
         return ActivityAllotment.objects.get(supply_run=self.batch.order.run_id)
 
     def dose(self, mbq: float = 250.0, *, at: datetime = NOW) -> Dose:
+        """With the volume that goes with it: 10 mL held 10 GBq when the batch was measured, an hour before."""
+        batch = Batch.objects.get(pk=self.batch.pk)
+        volume = mbq / left_in(batch, at) * (volume_left(batch) or 0.0)
         return radiopharmacy.draw(
-            self.batch, activity_mbq=mbq, at=at, instrument="Calibrator 1", volume_ml=1.2, now=at, by=self.by
+            batch, activity_mbq=mbq, at=at, instrument="Calibrator 1", volume_ml=round(volume, 3), now=at, by=self.by
         )
 
 

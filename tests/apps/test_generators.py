@@ -13,7 +13,7 @@ from gantry.domain.events import system
 from gantry.domain.generator import Eluate
 from gantry.domain.lifecycle import IllegalMove
 from gantry.domain.transport import Label
-from tests.apps.factories import NOW, make_batch, make_network, make_run
+from tests.apps.factories import NOW, make_batch, make_calibrator, make_network, make_run
 
 pytestmark = pytest.mark.django_db
 BY = system("tests")
@@ -63,6 +63,7 @@ def test_a_kit_is_made_only_of_a_released_day_and_becomes_a_batch_with_two_keys(
     at = NOW + timedelta(minutes=40)
     services.release_batch(batch, released_by="Quinn Person", released_at=at, now=at, by=BY)
     services.accept_batch(batch, now=at, by=system("somebody else"))
+    make_calibrator(batch.site, at=at)
     dose = services.draw(batch, activity_mbq=150, at=at, instrument="Calibrator 1", now=at, by=BY)
     assert dose.tracer == "GA-DOTATATE"
     with pytest.raises(services.NotDone, match="left of the elution"):

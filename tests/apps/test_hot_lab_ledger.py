@@ -158,13 +158,13 @@ def test_an_implausible_syringe_is_stopped_by_name_overridden_by_name_and_record
     batch = a_batch()
     for mbq, ml, named in ((300_000.0, 0.3, "kBq typed"), (205.4, 0.3, "clock wrong"), (300.0, 2.0, "concentration")):
         with pytest.raises(services.NotDone) as refused:
-            draw(batch, mbq, volume_ml=ml, plausible=True)
+            draw(batch, mbq, volume_ml=ml)
         assert any(named.casefold() in reason.casefold() for reason in refused.value.reasons)
     assert refused.value.may_override and not Dose.objects.exists()
-    dose = draw(batch, 300, volume_ml=2.0, plausible=True, override_reason="New syringes, printed scale is wrong")
+    dose = draw(batch, 300, volume_ml=2.0, override_reason="New syringes, printed scale is wrong")
     breach = Event.objects.get(kind="breach_recorded", subjects__contains=[dose.pk])
     assert breach.data["override"].startswith("New syringes") and "concentration" in breach.data["reasons"][0]
-    draw(batch, 300, volume_ml=2.0, plausible=True, already_happened=True)
+    draw(batch, 300, volume_ml=2.0, already_happened=True)
 
 
 def test_a_swapped_syringe_is_named_and_stops_authorising_until_it_is_measured_right():
@@ -199,8 +199,19 @@ def a_trial(device, off=1.0, *, at=NOW - timedelta(hours=2), kind=TestKind.CONST
     return record_instrument_test(device, kind, off=off, at=at, now=at, by=BY)
 
 
+def test_a_site_without_a_calibrator_is_refused_a_draw_overridden_by_name_and_never_stopped_from_recording():
+    batch = a_batch(calibrator=False)
+    with pytest.raises(services.NotDone) as refused:
+        draw(batch)
+    assert "has registered no calibrator" in refused.value.reasons[0] and refused.value.may_override
+    dose = draw(batch, override_reason="New site; physicist has the paper record")
+    assert Event.objects.get(kind="breach_recorded", subjects__contains=[dose.pk]).data["override"].startswith("New")
+    assert draw(batch, already_happened=True)
+    assert Event.objects.filter(kind="breach_recorded").count() == 2
+
+
 def test_a_calibrator_that_was_not_tested_today_or_failed_stops_authorising_never_recording():
-    batch = a_batch()
+    batch = a_batch(calibrator=False)
     device = a_calibrator(batch.site)
     a_trial(device, at=NOW - timedelta(days=1))
     with pytest.raises(services.NotDone) as refused:
@@ -219,7 +230,7 @@ def test_a_calibrator_that_was_not_tested_today_or_failed_stops_authorising_neve
 
 
 def test_a_device_that_the_site_does_not_have_is_not_trusted_and_its_own_certificate_counts():
-    batch = a_batch()
+    batch = a_batch(calibrator=False)
     a_trial(a_calibrator(batch.site))
     assert (
         "there is Calibrator 1" in why_not_measured_with(batch.site, "Old one", kind=DeviceKind.CALIBRATOR, at=NOW)[0]

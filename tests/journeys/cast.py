@@ -112,7 +112,7 @@ def injected(house: House, cast: Cast, appointment: Appointment) -> Visit:
     at = appointment.injection_at
     house.turn(at)
     dose = radiopharmacy.draw(
-        batch, activity_mbq=250, at=at, instrument="Calibrator 1", volume_ml=1.0, now=at, by=by
+        batch, activity_mbq=250, at=at, instrument="Calibrator 1", now=at, by=by
     )  # fmt: skip
     radiopharmacy.assign(dose, appointment, now=at, by=by)
     given = visits.inject(

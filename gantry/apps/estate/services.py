@@ -170,12 +170,14 @@ def latest_tests(device: Device, *, at: datetime) -> list[LastTest]:
 
 
 def why_not_measured_with(site: Site, name: str, *, kind: DeviceKind, at: datetime) -> list[str]:
-    """Why nothing may be authorised on a reading of this device. A site that has registered none is not judged."""
+    """Why nothing may be authorised on a reading of this device: unknown here, untested today, failed."""
     mine = Device.objects.filter(site=site, kind=kind, retired_at=None).select_related("site")
     device = next((each for each in mine if each.name.casefold() == name.strip().casefold()), None)
     if device is None:
         known = ", ".join(sorted(each.name for each in mine))
-        return [f"{name.strip() or 'The instrument'} is no {kind} of this site; there is {known}"] if known else []
+        if not known:
+            return [f"{site.name} has registered no {kind}: nothing measured here can be judged"]
+        return [f"{name.strip() or 'The instrument'} is no {kind} of this site; there is {known}"]
     return why_not_trusted(device.name, latest_tests(device, at=at), rules_of(device))
 
 

@@ -6,15 +6,24 @@ from uuid import UUID
 
 from gantry.apps.audit.models import Event
 from gantry.apps.booking.models import Appointment
-from gantry.apps.estate.models import ActivityAllotment, Fault, Scanner, Site
-from gantry.apps.estate.services import DAILY, record_fault, record_test, restore
+from gantry.apps.estate.models import ActivityAllotment, Device, Fault, Scanner, Site
+from gantry.apps.estate.services import (
+    DAILY,
+    latest_tests,
+    record_fault,
+    record_instrument_test,
+    record_test,
+    restore,
+    rules_of,
+)
 from gantry.apps.radiopharmacy import services as radiopharmacy
 from gantry.apps.radiopharmacy.models import Batch, SupplyRun
-from gantry.cli.demonstration.places import LONDON, hours_on
+from gantry.cli.demonstration.places import CALIBRATOR, LONDON, hours_on
 from gantry.cli.demonstration.stage import Stage
 from gantry.domain.access import Role
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Cause, CauseCode, EventKind, Initiator, system
+from gantry.domain.instrument import DeviceKind, TestKind, overdue
 from gantry.domain.network.script import Breakdown, Delivery
 from gantry.domain.supply import BatchState, OrderState
 from gantry.reference.network import SITES
@@ -25,7 +34,7 @@ SPARE = 1.12
 SPARE_MBQ = 900.0
 """For those who are booked after the cut-off."""
 VIAL_HOURS = timedelta(hours=9)
-CALIBRATOR = "Calibrator 1"
+CALIBRATED_BEFORE = timedelta(minutes=55)
 COMING = (AppointmentState.BOOKED.value, AppointmentState.TOLD.value)
 
 type Displace = Callable[[Appointment, Cause, datetime], None]
@@ -148,7 +157,7 @@ class HotLab:
 
 
 class Scanners:
-    """A site's scanners: tested each morning, and once out of use."""
+    """A site's scanners and its calibrator: tested each morning; a scanner is once out of use."""
 
     def __init__(self, stage: Stage, site: Site, rank: int, displace: Displace) -> None:
         self.stage, self.site, self.rank, self.displace = stage, site, rank, displace
@@ -163,6 +172,9 @@ class Scanners:
             midnight = hours.opens.replace(hour=0, minute=0)
             at = max(hours.opens - timedelta(minutes=50), midnight) + timedelta(minutes=1 + place)
             self.stage.clock.at(at, lambda now, one=scanner: self.test(one, now))
+        # Before the first run is measured.
+        early = max(hours.opens - CALIBRATED_BEFORE, hours.opens.replace(hour=0, minute=0))
+        self.stage.clock.at(early, self.test_calibrator)
         for breakdown in self.stage.script.breakdowns:
             if (breakdown.site_rank, breakdown.day) == (self.rank, day):
                 at = self.stage.script.starts_at + timedelta(days=day, minutes=breakdown.from_min)
@@ -175,6 +187,18 @@ class Scanners:
             scanner, passed=True, at=now, now=now, by=self.stage.who(Role.RADIOGRAPHER).actor, site=self.site
         )  # fmt: skip
         self.stage.clock.done()
+
+    def test_calibrator(self, now: datetime) -> None:
+        """Against a check source each morning; by a decaying and a traceable one when these are due."""
+        calibrator = Device.objects.filter(site=self.site, kind=DeviceKind.CALIBRATOR).first()
+        if calibrator is None or calibrator.tests.filter(at=now).exists():
+            return
+        by = self.stage.who(Role.RADIOGRAPHER).actor
+        due = overdue(latest_tests(calibrator, at=now), rules_of(calibrator), at=now)
+        for kind in (TestKind.CONSTANCY, *due):
+            off = ((now.toordinal() * 7 + self.rank * 3) % 17 - 8) / 10
+            record_instrument_test(calibrator, kind, off=off, at=now, now=now, by=by)
+            self.stage.clock.done()
 
     def break_down(self, breakdown: Breakdown, now: datetime) -> None:
         scanner = self.stage.scanners[self.site.pk][0]

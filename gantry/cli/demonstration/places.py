@@ -20,16 +20,20 @@ from gantry.apps.estate.models import (
     Session,
     Site,
 )
+from gantry.apps.estate.services import add_device
 from gantry.apps.radiopharmacy import services as radiopharmacy
-from gantry.apps.radiopharmacy.models import SupplyRun
+from gantry.apps.radiopharmacy.models import Permit, SupplyRun
+from gantry.domain.instrument import DeviceKind
 from gantry.gateways.emulators.addresses import HOSPITAL
 from gantry.reference.network import ORGANISATIONS, PROVIDER, REFERRERS, SITES, SUPPLIER, ScanningSite
+from gantry.reference.nuclides import F18
 from gantry.reference.tracers import TRACERS
 
 LONDON = ZoneInfo("Europe/London")
 NAME = "Northern PET-CT"
 WEEKS = timedelta(weeks=6)
 PAPERS = timedelta(days=3 * 365)
+CALIBRATOR = "Calibrator 1"
 RUN_MBQ = {"FDG": 14_000.0, "PSMA-1007": 4_000.0}
 FIRST_RUN_BEFORE_OPENING = timedelta(minutes=40)
 RUNS_APART = timedelta(hours=5, minutes=30)
@@ -139,7 +143,20 @@ def make_site(network: Network, organisations: dict[str, Organisation], facts: S
         valid_from=began.date(),
         valid_to=(now + PAPERS).date(),
     )
+    make_hot_lab(site, began, now)
     return site
+
+
+def make_hot_lab(site: Site, began: datetime, now: datetime) -> None:
+    """A calibrator with its certificate, tested each morning by the script, and what the site's permit allows."""
+    add_device(
+        site, kind=DeviceKind.CALIBRATOR, name=CALIBRATOR, manufacturer="Invented", serial=f"DEMO-C-{site.ods_code}",
+        scale_percent=1.5, reading_percent=0.5,
+    )  # fmt: skip
+    Permit.objects.create(
+        site=site, number=f"DEMO-P-{site.ods_code}", nuclide=F18.symbol, holding_mbq=60_000, sewer_mbq_a_month=80_000,
+        accumulation_days=30, valid_from=began.date(), valid_to=(now + PAPERS).date(), assumed=True,
+    )  # fmt: skip
 
 
 def make_endpoints(organisation: Organisation) -> None:

@@ -15,6 +15,7 @@ from gantry.apps.scanning.models import Injection, Visit
 from gantry.apps.scanning.services import injecting, leaving, steps
 from gantry.cli.demonstration.stage import Player, Stage
 from gantry.domain.access import Role
+from gantry.cli.demonstration.places import CALIBRATOR
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Cause, CauseCode, Initiator
 from gantry.domain.network.script import CAUSE, Story, Upset
@@ -27,7 +28,10 @@ from gantry.reference.protocols import product_of
 
 MINUTE = timedelta(minutes=1)
 COMING = (AppointmentState.BOOKED.value, AppointmentState.TOLD.value)
-CALIBRATOR = "Calibrator 1"
+UNSEEN = tuple(
+    state.value
+    for state in (AppointmentState.DID_NOT_ATTEND, AppointmentState.WAS_NOT_BROUGHT, AppointmentState.TURNED_AWAY)
+)
 NOT_COME_AFTER = timedelta(minutes=45)
 WAIT_FOR_TRACER = timedelta(minutes=10)
 WIRE_IF_WITHIN = timedelta(minutes=5)

@@ -102,14 +102,13 @@ def draw(
     now: datetime,
     by: Actor,
     wanted_mbq: float | None = None,
-    plausible: bool = False,
     override_reason: str = "",
     already_happened: bool = False,
 ) -> Dose:
     """A syringe, assayed. Raises NotDone; what has happened already is recorded all the same, as a breach.
 
-    `plausible` asks that volume, concentration and what was wanted agree, as a page does where people type. A named
-    override lifts that and an untested calibrator, never the state of the batch.
+    Volume, concentration and what was wanted have to agree. A named override lifts that, and a calibrator that is
+    unknown or untested; never the state of the batch.
     """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     code = (barcode or "").strip() or new_barcode("D")
@@ -120,8 +119,7 @@ def draw(
     firm = why_not_drawn(batch, activity_mbq=activity_mbq, at=at)
     soft = why_not_measured_with(batch.site, instrument, kind=DeviceKind.CALIBRATOR, at=at)
     doubts = doubts_about(batch, activity_mbq=activity_mbq, at=at, volume_ml=volume_ml, wanted_mbq=wanted_mbq)
-    if plausible:
-        soft += [str(each) for each in doubts if not (each.rule is Rule.MORE_THAN_THERE and firm)]
+    soft += [str(each) for each in doubts if not (each.rule is Rule.MORE_THAN_THERE and firm)]
     reasons = firm + soft
     if (firm or (soft and not override_reason.strip())) and not already_happened:
         raise NotDone(reasons, may_override=not firm)

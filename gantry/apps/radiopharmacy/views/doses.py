@@ -147,7 +147,6 @@ def drawn(request: HttpRequest, batch: Batch, form: DrawForm) -> HttpResponse:
         now=now,
         by=by,
         wanted_mbq=wanted_now(batch, person, given["at"]) if person else None,
-        plausible=True,
         override_reason=given.get("override_reason", ""),
         already_happened=happened,
     )
