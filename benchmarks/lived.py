@@ -114,6 +114,10 @@ def lived(where: tuple[Made, list[Site], Person], place: int, mark: str) -> Refe
         visit, "inject", dose, injected_at=at, match=Match(barcode=dose.container.barcode), now=at, by=by, person=person
     )
     assert not isinstance(given, visits.NotAuthorised), given.reasons
+    dose.refresh_from_db()
+    radiopharmacy.assay_residual(
+        dose, activity_mbq=4.0, at=at + timedelta(minutes=5), instrument="Calibrator 1", now=at, by=by
+    )  # fmt: skip
     at = appointment.scan_at
     for key, phase in (("void", Phase.DONE), ("scan", Phase.START), ("scan", Phase.DONE), ("check", Phase.DONE)):
         visits.record_step(visit, key, phase=phase, happened_at=at, now=at, by=by, extra={"complete": True})
@@ -123,10 +127,6 @@ def lived(where: tuple[Made, list[Site], Person], place: int, mark: str) -> Refe
     reporter = make_person(Role.REPORTER, made.provider)
     Entitlement.objects.create(person=reporter, employer=made.provider, duty="reporter", valid_from=PAPERS_FROM)
     report = reporting.open_report(procedure, by=actor(reporter), person=reporter, now=at).report
-    dose.refresh_from_db()
-    radiopharmacy.assay_residual(
-        dose, activity_mbq=4.0, at=at + timedelta(minutes=5), instrument="Calibrator 1", now=at, by=by
-    )  # fmt: skip
     reporting.verify(report, TEXT, version=report.version, by=actor(reporter), person=reporter, now=at)
     referral.refresh_from_db()
     return referral

@@ -246,24 +246,24 @@ GANTRY_SUBSCRIBERS: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(["clock_adjusted", "clock_stopped"], ("gantry.apps.referrals.services.clocks.on_clock_changed",)),
     **dict.fromkeys(["breach_recorded", "visit_abandoned"], ("gantry.apps.quality.services.open_incident",)),
-    "images_checked": ("gantry.apps.scanning.services.images.follow_check",),
-    "acquisition_completed": ("gantry.apps.reporting.services.following.scanned",),
-    **dict.fromkeys(["report_verified", "report_amended"], ("gantry.apps.reporting.services.following.issued",)),
-    "report_acted_on": ("gantry.apps.reporting.services.following.acted_on",),
     **dict.fromkeys(
         ["dose_injected", "residual_assayed", "step_corrected"], ("gantry.apps.scanning.services.dosing.follow",)
     ),
     "images_reconciled": ("gantry.apps.scanning.services.dosing.follow_match",),
+    "images_checked": ("gantry.apps.scanning.services.images.follow_check",),
+    "acquisition_completed": ("gantry.apps.reporting.services.following.scanned",),
+    **dict.fromkeys(["report_verified", "report_amended"], ("gantry.apps.reporting.services.following.issued",)),
+    "report_acted_on": ("gantry.apps.reporting.services.following.acted_on",),
 }
 
 # Which function sends the messages of each door. The rooms that queue them never import a gateway.
 GANTRY_DOORS: dict[str, str] = {
     "dicom.images": "gantry.gateways.dicom.outgoing.send",
+    "dicom.dose_report": "gantry.gateways.dicom.dose_outgoing.write",
     "hl7.report": "gantry.gateways.hl7.outgoing.send",
     "fhir.report": "gantry.gateways.fhir.outgoing.send",
 }
 
-    "dicom.dose_report": "gantry.gateways.dicom.dose_outgoing.write",
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

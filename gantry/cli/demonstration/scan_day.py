@@ -13,9 +13,9 @@ from gantry.apps.radiopharmacy.models import Batch, Dose
 from gantry.apps.radiopharmacy.services.doses import volume_left
 from gantry.apps.scanning.models import Injection, Visit
 from gantry.apps.scanning.services import injecting, leaving, steps
+from gantry.cli.demonstration.places import CALIBRATOR
 from gantry.cli.demonstration.stage import Player, Stage
 from gantry.domain.access import Role
-from gantry.cli.demonstration.places import CALIBRATOR
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Cause, CauseCode, Initiator
 from gantry.domain.network.script import CAUSE, Story, Upset
@@ -43,6 +43,8 @@ OVERRIDE = "Session lead agreed: the list runs late and the scanner is kept for 
 class Follows(Protocol):
     """What comes after the scan: images and report."""
 
+    def given(self, dose: Dose, now: datetime) -> None: ...
+
     def scanned(self, visit: Visit, now: datetime) -> None: ...
 
     def checked(self, visit: Visit, now: datetime) -> None: ...
@@ -50,8 +52,6 @@ class Follows(Protocol):
 
 class ScanDay:
     """One appointment's day. Each act asks for the next, so that a delay is felt by all that follow."""
-
-    def given(self, dose: Dose, now: datetime) -> None: ...
 
     def __init__(self, stage: Stage, story: Story, appointment: Appointment, follows: Follows) -> None:
         self.stage, self.story, self.appointment, self.follows = stage, story, appointment, follows
@@ -218,6 +218,7 @@ class ScanDay:
                 instrument=CALIBRATOR, now=now, by=self.player.actor,
             )  # fmt: skip
             self.stage.clock.done()
+            self.follows.given(dose, now)
 
     def acquire(self, visit: Visit, step: ProtocolStep, now: datetime) -> None:
         if self.stage.wire is not None and self.stage.clock.now() - now < WIRE_IF_WITHIN:
@@ -243,7 +244,6 @@ class ScanDay:
 
     def off_the_wire(self, visit: Visit, step: ProtocolStep, item: WorklistItem, uid: str, now: datetime) -> None:
         """Images, completion, and the question whether all are kept."""
-            self.follows.given(dose, now)
         scanner = self.stage.wire(visit.appointment.scanner.ae_title)
         given = visit.injections.select_related("dose").earliest("injected_at")
         pictures = study(
