@@ -1,9 +1,6 @@
-"""Five sites and the few referrals that are lived through the services for the pages bench; and the pages it asks."""
+"""Five sites and the few referrals that are lived through the services for the pages bench."""
 
-from collections.abc import Iterator
-from datetime import timedelta
-
-from django.test import Client
+from datetime import datetime, timedelta
 
 from gantry.apps.accounts.models import Entitlement, Person
 from gantry.apps.booking import services as booking
@@ -11,12 +8,11 @@ from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import Site
 from gantry.apps.estate.services import record_test
 from gantry.apps.radiopharmacy import services as radiopharmacy
-from gantry.apps.radiopharmacy.models import Batch, Dose
+from gantry.apps.radiopharmacy.models import Batch, SupplyRun
 from gantry.apps.referrals import services as referrals
 from gantry.apps.referrals.models import Referral, RequestedProcedure
 from gantry.apps.reporting import services as reporting
-from gantry.apps.reporting.models import Report
-from gantry.apps.scanning.models import Study, Visit
+from gantry.apps.scanning.models import Visit
 from gantry.apps.scanning.services import images, visits
 from gantry.domain.access import Role
 from gantry.domain.events import system
@@ -50,8 +46,13 @@ ROLES = {
     "scans": Role.RADIOGRAPHER,
     "reports": Role.REPORTER,
     "manages": Role.MANAGER,
+    "leads": Role.SESSION_LEAD,
 }
 DAY = NOW + timedelta(days=1)
+"""The last of the past."""
+
+TODAY = NOW + timedelta(days=2)
+"""The morning on which the pages are opened."""
 
 
 def places(count: int) -> tuple[Made, list[Site], Person]:
@@ -60,9 +61,10 @@ def places(count: int) -> tuple[Made, list[Site], Person]:
     sites += [make_site(made.network, made.provider, f"NZZ{n:02d}") for n in range(2, count)]
     for site in sites:
         scanner = make_scanner(site)
-        make_session(site, scanner, DAY.date())
-        make_run(made, due_at=DAY.replace(hour=7), site=site)
-        record_test(scanner, passed=True, at=DAY.replace(hour=6), now=DAY, by=BY, site=site)
+        for day in (DAY, TODAY):
+            make_session(site, scanner, day.date())
+            make_run(made, due_at=day.replace(hour=7), site=site)
+            record_test(scanner, passed=True, at=day.replace(hour=6), now=day, by=BY, site=site)
     return made, sites, make_practitioner(made)
 
 
@@ -81,8 +83,12 @@ def accepted(where: tuple[Made, list[Site], Person], site: Site | None, mark: st
     return vetted.referral
 
 
-def told(procedure: RequestedProcedure) -> Appointment:
-    offer = booking.offers_for(procedure, now=NOW)[0]
+def told(procedure: RequestedProcedure, on: datetime) -> Appointment:
+    """At the first time of a day that is offered."""
+    offers = [
+        offer for offer in booking.offers_for(procedure, now=NOW, limit=200) if offer.arrival_at.date() == on.date()
+    ]
+    offer = min(offers, key=lambda offer: offer.arrival_at)
     held = booking.hold(procedure, offer.choice, now=NOW, by=BY)
     assert isinstance(held, Appointment), held
     booking.confirm(held, now=NOW, by=BY)
@@ -95,8 +101,8 @@ def lived(where: tuple[Made, list[Site], Person], place: int, mark: str) -> Refe
     site = sites[place]
     referral = accepted(where, site, mark, 9000 + place)
     procedure = referral.procedures.get()
-    appointment = told(procedure)
-    batch = make_batch(site.supply_runs.get() if hasattr(site, "supply_runs") else run_of(site))
+    appointment = told(procedure, DAY)
+    batch = make_batch(run_of(site, DAY))
     person = make_person(Role.RADIOGRAPHER, made.provider)
     by, at = actor(person), appointment.arrival_at
     visit = Visit.objects.get(appointment=appointment)
@@ -128,23 +134,29 @@ def lived(where: tuple[Made, list[Site], Person], place: int, mark: str) -> Refe
     Entitlement.objects.create(person=reporter, employer=made.provider, duty="reporter", valid_from=PAPERS_FROM)
     report = reporting.open_report(procedure, by=actor(reporter), person=reporter, now=at).report
     reporting.verify(report, TEXT, version=report.version, by=actor(reporter), person=reporter, now=at)
+    batch.refresh_from_db()
+    radiopharmacy.expire_batch(batch, now=batch.expires_at, by=BY)
     referral.refresh_from_db()
     return referral
 
 
-def run_of(site: Site) -> object:
-    from gantry.apps.radiopharmacy.models import SupplyRun
-
-    return SupplyRun.objects.get(site=site)
+def run_of(site: Site, on: datetime) -> SupplyRun:
+    return SupplyRun.objects.get(site=site, due_at__date=on.date())
 
 
-def opened(where: tuple[Made, list[Site], Person], stage: str, mark: str) -> Referral:
+def opened(where: tuple[Made, list[Site], Person], place: int, stage: str, mark: str) -> Referral:
     """One that still waits: for a decision, for a booking, or for its day."""
-    number = {"to_vet": 9100, "to_book": 9101, "told": 9102}[stage]
-    referral = accepted(where, None if stage == "to_vet" else where[1][0], mark, number)
+    number = {"to_vet": 9100, "to_book": 9200, "told": 9300}[stage] + place
+    site = where[1][place]
+    referral = accepted(where, None if stage == "to_vet" else site, mark, number)
     if stage == "told":
-        told(referral.procedures.get())
+        told(referral.procedures.get(), TODAY)
     return referral
+
+
+def received(site: Site) -> Batch:
+    """Today's activity: accepted, and nothing drawn of it yet."""
+    return make_batch(run_of(site, TODAY))
 
 
 def people(made: Made) -> None:
@@ -152,48 +164,3 @@ def people(made: Made) -> None:
     for said, role in ROLES.items():
         person = make_person(role, made.trust if role is Role.REFERRER else made.provider)
         Person.objects.filter(pk=person.pk).update(email=f"{said}@bench.test")
-
-
-def pages() -> Iterator[tuple[str, Client, str, str]]:
-    """Every page of the path: its name, who opens it, its address, and what must stand on it."""
-    waiting = Referral.objects.filter(state="to_vet").first()
-    appointment = Appointment.objects.filter(state="told").order_by("-arrival_at").first()
-    to_book = RequestedProcedure.objects.filter(referral__state="accepted", appointments=None).first()
-    site, visit = Site.objects.order_by("ods_code").first(), Visit.objects.order_by("-on").first()
-    batch, dose = Batch.objects.first(), Dose.objects.order_by("-pk").first()
-    study, report = Study.objects.order_by("-pk").first(), Report.objects.order_by("-pk").first()
-    practitioner = Person.objects.filter(grants__role=Role.PRACTITIONER).first()
-    who = {said: signed_in(Person.objects.get(email=f"{said}@bench.test")) for said in ROLES}
-    who["decides"] = signed_in(practitioner)
-    for name, role, path, wanted in (
-        ("refer", "refers", "/referrals/new/", "NHS number"),
-        ("referrals", "refers", "/referrals/?who=", "TESTCASE"),
-        ("a referral", "refers", f"/referrals/{waiting.pk}/", "TESTCASE"),
-        ("to decide", "decides", "/referrals/vetting/", "TESTCASE"),
-        ("decide", "decides", f"/referrals/{waiting.pk}/vet/", "TESTCASE"),
-        ("booking list", "books", "/booking/", "TESTCASE"),
-        ("book", "books", f"/booking/scan/{to_book.pk}/", "TESTCASE"),
-        ("an appointment", "books", f"/booking/appointment/{appointment.pk}/", "TESTCASE"),
-        ("hot lab", "dispenses", f"/tracer/?site={site.pk}", "Hot lab"),
-        ("a batch", "dispenses", f"/tracer/batches/{batch.pk}/", batch.number),
-        ("draw", "dispenses", f"/tracer/batches/{batch.pk}/draw/", batch.number),
-        ("a dose", "dispenses", f"/tracer/doses/{dose.pk}/", "TESTCASE"),
-        ("board", "scans", f"/board/{site.pk}/", site.name),
-        ("a visit", "scans", f"/board/visits/{visit.pk}/", "TESTCASE"),
-        ("held images", "scans", "/images/held/", "images"),
-        ("a study", "reports", f"/images/{study.pk}/", "TESTCASE"),
-        ("to read", "reports", "/reports/", "To read"),
-        ("write", "reports", f"/reports/write/{report.procedure_id}/", "TESTCASE"),
-        ("issued reports", "refers", "/reports/issued/", "TESTCASE"),
-        ("a report", "refers", f"/reports/{report.pk}/", "TESTCASE"),
-        ("timeline", "refers", f"/timeline/referral/{report.procedure.referral_id}/", "TESTCASE"),
-        ("search", "books", "/search/?q=testcase", "TESTCASE"),
-        ("measures", "manages", "/measures/", "easures"),
-    ):
-        yield name, who[role], path, wanted
-
-
-def signed_in(person: Person) -> Client:
-    client = Client()
-    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
-    return client
