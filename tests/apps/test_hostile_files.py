@@ -3,6 +3,9 @@
 import time
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
 
 from gantry.apps.referrals.models import Referral
 from gantry.apps.referrals.services import upload as files
@@ -118,3 +121,37 @@ def test_line_ends_of_three_systems_in_one_file_are_line_ends(made, send):
     content = file_of(rows).replace(b"\r\n", b"\r", 1)
     head, _, rest = content.partition(b"\r\n")
     assert [one.said for one in send(head + b"\n" + rest).outcomes] == ["Kept, complete"] * 3
+
+
+def test_a_file_of_two_hundred_megabytes_is_refused_unread_and_laid_nowhere(made, settings, tmp_path):
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
+    client = Client(enforce_csrf_checks=False)
+    person = make_person(Role.REFERRER, made.trust)
+    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    asked = []
+
+    class Endless:
+        """A body that only claims its size: whoever read it all would never come back."""
+
+        def read(self, size: int = -1) -> bytes:
+            asked.append(size)
+            assert len(asked) < 50, "the body was read"
+            return b"x" * max(size, 0)
+
+        readline = read
+
+    answer = client.generic(
+        "POST",
+        reverse("referrals:upload"),
+        CONTENT_TYPE="multipart/form-data; boundary=zzz",
+        CONTENT_LENGTH=str(200 * 1024 * 1024),
+        **{"wsgi.input": Endless()},
+    )
+    assert answer.status_code == 413
+    assert "At most 10 MB can be sent at once" in answer.content.decode()
+    assert not list(tmp_path.iterdir())
+    # One that says nothing of its size, or less than it sends, is stopped where it passes the limit.
+    settings.MAX_UPLOAD_BYTES = 1_000_000
+    file = SimpleUploadedFile("referrals.csv", b"placer_order_number\n" + b"X\n" * 600_000)
+    assert client.post(reverse("referrals:upload"), {"rows": file}).status_code == 413
+    assert not Referral.objects.exists()

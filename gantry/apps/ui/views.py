@@ -1,5 +1,6 @@
 """Error pages in plain words, and the page that shows every component."""
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -11,6 +12,8 @@ SECRET_FIELDS = ("password", "token", "secret", "code")
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return _without_database(request, "ui/413.html", 413)
     return _without_database(request, "ui/400.html", 400)
 
 
