@@ -153,6 +153,7 @@ _FIRST: dict[CauseCode, CauseFacts] = {
         _C.PATIENT,
         "",
         "",
+        patient_late=(_O.PATIENT, "The patient came late"),
         patient_cancelled=(_O.PATIENT, "The patient asked for another time"),
         declined=(_O.PATIENT, "The patient does not want the scan"),
         did_not_attend=(_O.PATIENT, "The patient did not come"),

@@ -10,8 +10,9 @@ from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment, Reservation
 from gantry.apps.estate.services import record_fault
 from gantry.apps.scanning.models import ScheduledStep
-from gantry.apps.scheduling.services import recovering
+from gantry.apps.scheduling.services import recovering, undoing
 from gantry.apps.scheduling.services.building import build
+from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.events import Cause, CauseCode, EventKind, Initiator
 from gantry.domain.scheduling import check
 from gantry.domain.scheduling.recovery import faults_of
@@ -72,8 +73,8 @@ def test_undo_puts_everybody_back_and_nobody_is_rung():
     before = {(a.procedure_id, a.arrival_at, a.scanner_id, a.allotment_id) for a in morning.booked}
     row, _, options = recovering.open_recovery(morning.fail(), now=KNOWN)
     row = recovering.accept(row, first_ready(options), now=KNOWN, by=actor(morning.lead))
-    assert recovering.why_not_undone(row) == []
-    recovering.undo(row, now=KNOWN + timedelta(minutes=2), by=actor(morning.lead))
+    assert undoing.why_not_undone(row) == []
+    undoing.undo(row, now=KNOWN + timedelta(minutes=2), by=actor(morning.lead))
     now = {(a.procedure_id, a.arrival_at, a.scanner_id, a.allotment_id) for a in standing()}
     assert now == before
     assert set(standing().values_list("state", flat=True)) == {"told"}
@@ -87,9 +88,9 @@ def test_undo_ends_when_one_patient_has_been_told():
     row = recovering.accept(row, first_ready(options), now=KNOWN, by=actor(morning.lead))
     moved = row.moves.filter(now__state="booked").first().now
     booking.tell(moved, channel="phone", now=KNOWN + timedelta(minutes=1), by=BY)
-    assert any("has been told" in reason for reason in recovering.why_not_undone(row))
-    with pytest.raises(recovering.NotPossible):
-        recovering.undo(row, now=KNOWN + timedelta(minutes=2), by=actor(morning.lead))
+    assert any("has been told" in reason for reason in undoing.why_not_undone(row))
+    with pytest.raises(NotPossible):
+        undoing.undo(row, now=KNOWN + timedelta(minutes=2), by=actor(morning.lead))
 
 
 def test_a_second_acceptance_finds_the_first():
@@ -105,7 +106,7 @@ def test_options_that_the_day_has_overtaken_are_not_carried_out():
     row, _, options = recovering.open_recovery(morning.fail(), now=KNOWN)
     cause = Cause(CauseCode.PATIENT_CANCELLED, Initiator.PATIENT)
     booking.cancel(morning.booked[0], cause=cause, now=KNOWN, by=BY)
-    with pytest.raises(recovering.NotPossible, match="look again"):
+    with pytest.raises(NotPossible, match="look again"):
         recovering.accept(row, first_ready(options), now=KNOWN, by=actor(morning.lead))
     again, _, fresh = recovering.open_recovery(Event.objects.get(pk=row.root_event), now=KNOWN)
     assert str(morning.booked[0].pk) not in str(again.options)

@@ -9,7 +9,7 @@ from django.db import transaction
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale, append
-from gantry.apps.estate.models import Deployment, Device, EquipmentTest, Fault, InstrumentTest, Scanner, Site
+from gantry.apps.estate.models import Closure, Deployment, Device, EquipmentTest, Fault, InstrumentTest, Scanner, Site
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind
 from gantry.domain.instrument import Allowed, DeviceKind, LastTest, TestKind, passes, why_not_trusted
 from gantry.domain.ledger import Instrument
@@ -83,6 +83,11 @@ def restore(fault: Fault, *, at: datetime, now: datetime, by: Actor, site: Site 
         site=where(fault.scanner, at, site),
         data={"cause": fault.cause_code},
     )
+
+
+def shut(site: Site, *, since: datetime, until: datetime, reason: str) -> Closure:
+    """A site is closed between two moments: nothing is offered there, and nobody is injected for a scan then."""
+    return Closure.objects.create(site=site, from_at=since, to_at=until, reason=reason)
 
 
 def why_not_fit(scanner: Scanner, *, zone: str, at: datetime) -> str | None:

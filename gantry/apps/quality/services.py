@@ -175,6 +175,8 @@ def correct_cause(event: Event, cause: Cause, *, reason: str, now: datetime, by:
 
 def open_incident(event: Event) -> None:
     """Subscriber, in the same transaction, to breaches and to visits that ended after an injection and without a scan."""
+    if event.kind == EventKind.VISIT_ABANDONED and known_already(event):
+        return
     reasons = event.data.get("reasons") or event.data.get("breach") or []
     incident, made = Incident.objects.get_or_create(
         event=event.pk,
@@ -195,3 +197,10 @@ def open_incident(event: Event) -> None:
             site=event.site,
             data={"summary": incident.summary},
         )
+
+
+def known_already(event: Event) -> bool:
+    """Whether an incident says already that this person was injected and not scanned."""
+    about = event.about.get("appointment")
+    earlier = Event.objects.filter(kind=EventKind.BREACH_RECORDED, data__act="not_scanned")
+    return bool(about) and earlier.filter(subjects__contains=[UUID(about)]).exists()

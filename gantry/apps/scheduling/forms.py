@@ -1,15 +1,16 @@
-"""Forms of the day plan: type a new arrival, lock a time, say why the plan changes."""
+"""Forms of the day plan: type a new arrival, lock a time, say why the plan changes, say what has gone wrong."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
 from django import forms
 
-from gantry.apps.ui.fields import Input
+from gantry.apps.ui.fields import Input, NumberField, TimeField
 from gantry.apps.ui.forms import Form, Section
 from gantry.domain.events import Cause, CauseCode, Initiator
+from gantry.domain.scheduling.failures import FailureKind
 from gantry.reference.causes import said
 
 WHY = (
@@ -71,3 +72,64 @@ class PublishForm(Form):
     def given_cause(self) -> Cause:
         code = CauseCode(self.cleaned_data["cause"])
         return Cause(code, BY.get(code, Initiator.PROVIDER))
+
+
+type Choices = Iterable[tuple[str, str]]
+
+
+class TroubleForm(Form):
+    """One thing that can go wrong, in one line. Which fields stand in it depends on what it is."""
+
+    run = forms.ChoiceField(label="Which delivery?")
+    production = forms.ChoiceField(label="Which production site?")
+    patient = forms.ChoiceField(label="Which patient?")
+    since = TimeField(label="From", required=False, help_text="Empty: from now")
+    until = TimeField(label="Until")
+    mbq = NumberField(label="What there is", unit="MBq", width="5", max_digits=7, decimal_places=0)
+    why = forms.ChoiceField(label="Why?", choices=[("own", "On their own way"), ("transport", "Our transport is late")])
+    shut = forms.BooleanField(label="The site closes too", required=False)
+    note = forms.CharField(label="What is known", required=False, max_length=200)
+
+    def __init__(self, *args: Any, kind: str, choices: Mapping[str, Choices], midnight: datetime, **kw: Any):
+        super().__init__(*args, prefix=kind, **kw)
+        self.midnight = midnight
+        wanted = ASKED[kind]
+        for name in list(self.fields):
+            if name not in wanted:
+                del self.fields[name]
+        for name, label in wanted.items():
+            field = self.fields[name]
+            field.label = label or field.label
+            if name in choices:
+                field.choices = [("", "Choose"), *choices[name]]
+            if name == "until" and kind in MAY_BE_ALL_DAY:
+                field.required, field.help_text = False, "Empty: not today"
+        self.order_fields(list(wanted))
+
+    def at(self, name: str) -> datetime | None:
+        given: time | None = self.cleaned_data.get(name)
+        return self.midnight.replace(hour=given.hour, minute=given.minute) if given else None
+
+
+PRODUCTION = "production_failed"
+MAY_BE_ALL_DAY = {FailureKind.ANAESTHETIST_ABSENT.value, FailureKind.HYPERGLYCAEMIA.value}
+ASKED: dict[str, dict[str, str]] = {
+    FailureKind.BATCH_LATE: {"run": "", "until": "It comes at"},
+    FailureKind.BATCH_SHORT: {"run": "", "mbq": "There is, at its reference time"},
+    FailureKind.BATCH_LOST: {"run": ""},
+    PRODUCTION: {"production": "", "note": ""},
+    FailureKind.PATIENT_LATE: {"patient": "", "until": "They come at", "why": ""},
+    FailureKind.HYPERGLYCAEMIA: {"patient": "", "until": "Test again at"},
+    FailureKind.ANAESTHETIST_ABSENT: {"until": "There is one from"},
+    FailureKind.SNOW: {"since": "", "until": "", "shut": ""},
+}
+ACTS: dict[str, tuple[str, str]] = {
+    FailureKind.BATCH_LATE: ("The tracer is late", "Say that it is late"),
+    FailureKind.BATCH_SHORT: ("There is less tracer than was ordered", "Say that it is short"),
+    FailureKind.BATCH_LOST: ("A delivery does not come", "Say that it does not come"),
+    PRODUCTION: ("A production site makes no more today", "Say that it has failed, for every site"),
+    FailureKind.PATIENT_LATE: ("A patient is late", "Say that they are late"),
+    FailureKind.HYPERGLYCAEMIA: ("A patient's glucose is too high", "Say that it is too high"),
+    FailureKind.ANAESTHETIST_ABSENT: ("The anaesthetist is ill", "Say that there is none"),
+    FailureKind.SNOW: ("Snow", "Say that nobody can come"),
+}

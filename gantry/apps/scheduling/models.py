@@ -1,5 +1,6 @@
 """Day plans by version, people's locks, and what was chosen after a failure."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from gantry.apps.audit.models import Row
@@ -7,6 +8,7 @@ from gantry.apps.booking.models import Appointment
 from gantry.apps.radiopharmacy.models import of_site
 from gantry.apps.referrals.models import of_referrals
 from gantry.domain.access import Scope
+from gantry.domain.scheduling.failures import FailureKind
 
 
 class PlanVersion(Row):
@@ -64,6 +66,39 @@ class Lock(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return of_referrals(scope, "appointment__referral")
+
+
+class Trouble(Row):
+    """What went wrong on a day, as a person said it: from it a recovery starts. One event may hit several sites."""
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="troubles")
+    on = models.DateField()
+    kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in FailureKind])
+    subjects = ArrayField(models.CharField(max_length=40))
+    """Allotments, the site or an appointment: the ids by which the day knows what is hit."""
+    from_at = models.DateTimeField()
+    to_at = models.DateTimeField(null=True)
+    """When it comes, or is over; without it, not today."""
+    mbq = models.FloatField(null=True)
+    """A short batch: what there is, at the run's reference time."""
+    shut = models.BooleanField(default=False)
+    """Snow: the site closes too."""
+    words = models.CharField(max_length=300)
+    event = models.UUIDField()
+    """The root event: recorded once, and named by everybody whom it moves."""
+    said_by = models.CharField(max_length=120)
+    said_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["event", "site", "on"], name="trouble_once")]
+        indexes = [models.Index(fields=["site", "on"], name="trouble_day")]
+
+    def __str__(self) -> str:
+        return self.words
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
 
 
 class RecoveryPlan(Row):

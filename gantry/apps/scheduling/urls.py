@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from gantry.apps.scheduling.views import days, recovery
+from gantry.apps.scheduling.views import days, recovery, telling
 
 app_name = "scheduling"
 urlpatterns = [
     path("", days.choose, name="choose"),
     path("<uuid:site>/<str:on>/", days.day, name="day"),
+    path("<uuid:site>/<str:on>/wrong/", telling.tell, name="tell"),
     path("recover/<uuid:event>/", recovery.recover, name="recover"),
+    path("recover/<uuid:event>/<uuid:site>/", recovery.recover, name="recover_site"),
 ]

@@ -55,6 +55,10 @@ class EventOnPaper:
     until: datetime | None = None
     """A late batch: its new arrival. A patient: when they come, or may be injected. Without it: not today."""
     mbq: float = 0.0
+    also: tuple[str, ...] = ()
+    """Other deliveries that it hits."""
+    shut: bool = False
+    """Snow: the place closes too."""
     people: Mapping[str, PersonOnPaper] = field(default_factory=dict)
     lengthen: tuple[LengthenRule, ...] = ()
     transfer: tuple[TransferOnPaper, ...] = ()
@@ -90,6 +94,8 @@ def read_event(day: Day, plan: Plan, data: object) -> Situation | Refused:
         from_min=day.minute(event.since or event.known),
         to_min=None if event.until is None else day.minute(event.until),
         mbq=event.mbq,
+        also=event.also,
+        shut=event.shut,
     )
     transfer = None
     if event.transfer:
@@ -130,6 +136,9 @@ def name_faults(reader: Reader, day: Day, event: EventOnPaper) -> None:
     refs = {getattr(each, "ref", "") for each in getattr(day, of)}
     if event.subject not in refs:
         reader.wrong("/subject", f"is none of the day's {of}")
+    for ref in event.also:
+        if ref not in refs:
+            reader.wrong("/also", f"{ref} is none of the day's {of}")
     patients = {p.ref for p in day.patients}
     for ref, person in event.people.items():
         if ref not in patients:

@@ -46,6 +46,13 @@ class Failure:
     """A late batch: its new arrival. A patient: when they come, or may be injected. Else the end; None is not today."""
     mbq: float = 0.0
     """A short batch: what it holds at its reference minute."""
+    also: tuple[str, ...] = ()
+    """Other deliveries that the same thing hits: a cyclotron feeds several runs."""
+    shut: bool = False
+    """Snow: the place closes too, once whoever is injected has been scanned; else it is only hard to reach."""
+
+    def hits(self, ref: str) -> bool:
+        return ref == self.subject or ref in self.also
 
 
 class Standing(StrEnum):
@@ -216,10 +223,24 @@ def left_of(s: Situation) -> Day:
 
 def _scanner(s: Situation, scanner: Scanner) -> Scanner:
     failure = s.failure
+    until = FOREVER if failure.to_min is None else failure.to_min
+    if failure.kind is FailureKind.SNOW and failure.shut and failure.subject == scanner.place:
+        return replace(scanner, open=without(scanner.open, _last_scanned(s, scanner), until))
     if failure.kind is not FailureKind.SCANNER_DOWN or failure.subject != scanner.ref:
         return scanner
-    until = FOREVER if failure.to_min is None else failure.to_min
     return replace(scanner, open=without(scanner.open, max(failure.from_min, s.known_min), until))
+
+
+def _last_scanned(s: Situation, scanner: Scanner) -> int:
+    """When a place that shuts has scanned whoever is injected: nobody leaves with tracer in them and no scan."""
+    owed = [
+        max(visit.scan_min, s.known_min) + patient.scan_min + scanner.turnaround_min
+        for patient in s.day.patients
+        if (visit := s.plan.visit(patient.ref))
+        and visit.scanner == scanner.ref
+        and standing(s, patient) in (Standing.INJECTED, Standing.SCANNING)
+    ]
+    return max(s.failure.from_min, s.known_min, *owed)
 
 
 def _place(s: Situation, place: Place) -> Place:
@@ -238,7 +259,7 @@ def _delivery(s: Situation, delivery: Delivery) -> Delivery:
         until = FOREVER if failure.to_min is None else failure.to_min
         if failure.from_min <= delivery.arrives_min < until:
             return _late(delivery, until)
-    if failure.subject != delivery.ref:
+    if not failure.hits(delivery.ref):
         return delivery
     if failure.kind is FailureKind.BATCH_LATE and failure.to_min is not None:
         return _late(delivery, failure.to_min)

@@ -112,6 +112,8 @@ class Place:
     capabilities: frozenset[str] = frozenset()
     anaesthetist: tuple[Window, ...] = ()
     play_specialist: tuple[Window, ...] = ()
+    anaesthetists: int = 1
+    """How many may be at work at once."""
     overtime_from_min: int | None = None
     """Minutes worked on a scanner after this are overtime."""
 
@@ -316,7 +318,7 @@ def capacities(day: Day) -> dict[str, int]:
         found[f"room:{place.ref}"] = place.uptake_rooms
         found[f"injector:{place.ref}"] = place.injectors
         found[f"toilet:{place.ref}"] = place.hot_toilets
-        found[f"anaesthetist:{place.ref}"] = 1
+        found[f"anaesthetist:{place.ref}"] = place.anaesthetists
         found[f"play:{place.ref}"] = 1
     return found
 

@@ -53,6 +53,13 @@ def stop_promising(run: SupplyRun) -> None:
         row.save(update_fields=["total_mbq", "free_mbq", "usable_to"])
 
 
+def put_off(run: SupplyRun, arrives_at: datetime) -> None:
+    """A run comes later than it was due: nothing of it is promised for a time before that. Its cut-off stays."""
+    for row in ActivityAllotment.objects.select_for_update().filter(supply_run=run.pk):
+        row.usable_from = max(row.usable_from, arrives_at + RECEIPT_TAKES.value)
+        row.save(update_fields=["usable_from"])
+
+
 def coming_mbq(run: SupplyRun, *, without_order: TracerOrder | None = None, without: Batch | None = None) -> float:
     """What the run brings, at its reference time: what was measured where it has come, else what was ordered."""
     nuclide, total = nuclide_of(run.tracer), 0.0

@@ -115,7 +115,7 @@ NOT_SCANNED = "not_scanned"
 
 
 def watched(visit: Visit) -> bool:
-    earlier = Event.objects.filter(kind=EventKind.BREACH_RECORDED, subjects__contains=[visit.pk])
+    earlier = Event.objects.filter(kind=EventKind.BREACH_RECORDED, subjects__contains=[visit.appointment_id])
     return earlier.filter(data__act=NOT_SCANNED).exists()
 
 

@@ -103,6 +103,7 @@ def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
     scanners, facts = _scanners(site, others, rows, minute, now)
     weights = {row.referral.weight_kg or 0 for row in rows}
     heavy = {kg for kg in weights if any(kg > s.max_weight_kg for s in scanners.values())}
+    asleep = _at_once([row for row in rows if _under_anaesthetic(row)])
     patients = [
         _patient(row, minute, injections.get(row.pk), locks.get(str(row.pk)), moves.get(row.procedure_id, 0), heavy)
         for row in rows
@@ -111,7 +112,7 @@ def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
         origin=origin,
         zone=site.zone,
         tracers=_tracers(rows),
-        places=tuple(_place(s, site, minute, end) for s in sites),
+        places=tuple(_place(s, site, minute, end, asleep) for s in sites),
         scanners=tuple(
             DayScanner(
                 ref,
@@ -125,7 +126,7 @@ def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
         deliveries=tuple(_delivery(a, site, rows, minute) for a in allotments.values()),
         patients=tuple(patients),
         # As booking reserves them: the room from arrival to the scan; nothing limits injectors or toilets there.
-        steps=Steps(room_before_min=24 * 60, void_min=0, inject_min=0),
+        steps=Steps(room_before_min=24 * 60, void_min=0, inject_min=0, anaesthesia_after_min=0),
         grid_min=_grid(rows, minute),
     )
     plan = Plan(tuple(_visit(row, minute, injections.get(row.pk)) for row in rows))
@@ -206,9 +207,19 @@ def _patient(
         earliest_min=ALL_DAY.start,
         weight=PRIORITY_WEIGHTS.value.get(referral.priority, 1),
         needs=frozenset(needs),
+        anaesthetist=_under_anaesthetic(row),
         told=Told(str(row.site_id), minute(row.arrival_at), moves) if told else None,
         lock=locked,
     )
+
+
+def _under_anaesthetic(row: Appointment) -> bool:
+    return row.referral.answers.get("anaesthetic_required") in ANAESTHETIC and "anaesthesia" in row.site.capabilities
+
+
+def _at_once(rows: Sequence[Appointment]) -> int:
+    """How many anaesthetists the day as it is booked counts on: booking has no rota of them."""
+    return max((sum(b.scan_at <= a.scan_at < b.ends_at for b in rows) for a in rows), default=1)
 
 
 def _window(row: Appointment, planned: int) -> Uptake:
@@ -312,7 +323,7 @@ def _with_booked(open_: tuple[Window, ...], rows: Sequence[Appointment], minute:
     return tuple(Window(a, b) for a, b in merged)
 
 
-def _place(site: Site, home: Site, minute: Minutes, end: datetime) -> Place:
+def _place(site: Site, home: Site, minute: Minutes, end: datetime, asleep: int) -> Place:
     rooms = list(Room.objects.filter(site=site, kind=RoomKind.UPTAKE).values_list("pk", flat=True))
     taken = 0
     if site.pk != home.pk:
@@ -326,6 +337,7 @@ def _place(site: Site, home: Site, minute: Minutes, end: datetime) -> Place:
         hot_toilets=max(1, len(rooms)),
         capabilities=frozenset(site.capabilities),
         anaesthetist=(ALL_DAY,) if "anaesthesia" in site.capabilities else (),
+        anaesthetists=max(1, asleep),
     )
 
 
@@ -383,7 +395,7 @@ def _about(
         standing=where,
         journey_min=journey,
         child=child,
-        anaesthetic=answers.get("anaesthetic_required") in ANAESTHETIC,
+        anaesthetic=_under_anaesthetic(row),
         insulin=answers.get("diabetes") == "insulin",
         inpatient=answers.get("patient_status") == "01",
         clock=f"the pathway's breach on {row.referral.breach_on:%-d %B}" if row.referral.breach_on else "",

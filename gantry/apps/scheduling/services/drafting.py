@@ -15,7 +15,8 @@ from gantry.apps.booking.services import Choice
 from gantry.apps.estate.models import Site
 from gantry.apps.scheduling.models import Lock, PlanVersion
 from gantry.apps.scheduling.services.building import Built, build
-from gantry.apps.scheduling.services.recovering import NotPossible, moved_or_not
+from gantry.apps.scheduling.services.recovering import moved_or_not
+from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, EventKind
 from gantry.domain.scheduling import check

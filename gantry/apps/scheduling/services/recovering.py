@@ -1,4 +1,4 @@
-"""Works out what can be done after a root event, does what a named person accepts, and undoes it while nobody knows."""
+"""Works out what can be done after a root event, and does what a named person accepts."""
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -9,15 +9,18 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 
 from gantry.apps.audit.ids import new_id
-from gantry.apps.audit.models import Event, OutboxMessage
+from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale, append
 from gantry.apps.booking import services as booking
-from gantry.apps.booking.models import Appointment, ContactAttempt
+from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services import Choice, Gone, Refused
 from gantry.apps.booking.services.offering import Offer
 from gantry.apps.estate.models import ActivityAllotment, Fault, Site
-from gantry.apps.scheduling.models import RecoveryMove, RecoveryPlan
+from gantry.apps.radiopharmacy.models import SupplyRun
+from gantry.apps.radiopharmacy.services.allotments import settle_loss
+from gantry.apps.scheduling.models import RecoveryMove, RecoveryPlan, Trouble
 from gantry.apps.scheduling.services.building import Built, build, later_offers, other_day, other_days, said_offer
+from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator
 from gantry.domain.scheduling.failures import Failure, FailureKind, Situation, Standing, injected
@@ -32,17 +35,8 @@ TRACER_LOST = (
     EventKind.BATCH_RECALLED,
     EventKind.ORDER_FAILED,
 )
-ROOTS = (*TRACER_LOST, EventKind.SCANNER_FAILED)
+ROOTS = (*TRACER_LOST, EventKind.SCANNER_FAILED, EventKind.DAY_DISRUPTED)
 HERE = (Standing.HERE, Standing.INJECTED, Standing.SCANNING, Standing.SCANNED)
-KNOWN_BY = ("spoke", "spoke_to_other", "message_left")
-
-
-class NotPossible(Exception):
-    """It cannot be done as it stands, for these reasons; nothing was changed."""
-
-    def __init__(self, *reasons: str) -> None:
-        self.reasons = list(reasons)
-        super().__init__("; ".join(reasons))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +51,27 @@ class Looked:
 
 def root_event(key: UUID) -> Event | None:
     """The failure of that id; whose site it is, the page asks before it shows anything."""
-    return Event.objects.filter(pk=key, kind__in=[kind.value for kind in ROOTS]).first()
+    return Event.objects.filter(pk=key, kind__in=[kind.value for kind in ROOTS], root_event=None).first()
+
+
+def sites_hit(event: Event) -> list[tuple[Site, date]]:
+    """Each site's day that one root event spoils: a cyclotron feeds several."""
+    troubles = list(Trouble.objects.filter(event=event.pk).select_related("site").order_by("site__name", "on"))
+    if troubles:
+        return [(trouble.site, trouble.on) for trouble in troubles]
+    site = Site.objects.filter(pk=event.site).first() if event.site else None
+    return [(site, day_of(event, ZoneInfo(site.zone)))] if site else []
 
 
 def root_events(site: Site, on: date) -> list[Event]:
-    """Failures of the day that a recovery can start from, the newest first."""
+    """Failures of the day that a recovery can start from, the newest first. What failed under a root is not one itself."""
     zone = ZoneInfo(site.zone)
-    kinds = [kind.value for kind in ROOTS]
-    near = Event.objects.filter(site=site.pk, kind__in=kinds).order_by("-happened_at")[:50]
-    return [event for event in near if day_of(event, zone) == on]
+    kinds = [kind.value for kind in ROOTS if kind is not EventKind.DAY_DISRUPTED]
+    near = Event.objects.filter(site=site.pk, kind__in=kinds, root_event=None).order_by("-happened_at")[:50]
+    found = [event for event in near if day_of(event, zone) == on]
+    said = Trouble.objects.filter(site=site, on=on).values("event")
+    found += Event.objects.filter(pk__in=said)
+    return sorted(found, key=lambda event: event.happened_at, reverse=True)
 
 
 def day_of(event: Event, zone: ZoneInfo) -> date:
@@ -79,13 +85,13 @@ def lost_allotment(event: Event) -> ActivityAllotment | None:
     return ActivityAllotment.objects.filter(supply_run=run).first() if run else None
 
 
-def look(event: Event, *, now: datetime) -> Looked:
-    """Raises NotPossible for an event that no recovery starts from."""
-    if event.kind not in {kind.value for kind in ROOTS} or event.site is None:
+def look(event: Event, *, now: datetime, site: Site | None = None) -> Looked:
+    """One site's day as the event leaves it. Raises NotPossible for an event that no recovery starts from."""
+    hit = sites_hit(event) if event.kind in {kind.value for kind in ROOTS} else []
+    day = next(((place, on) for place, on in hit if site is None or place.pk == site.pk), None)
+    if day is None:
         raise NotPossible("No recovery starts from this event")
-    site = Site.objects.get(pk=event.site)
-    on = day_of(event, ZoneInfo(site.zone))
-    built = build(site, on, now=now, wide=True)
+    built = build(*day, now=now, wide=True)
     offers = other_days(built, now=now)
     about = {
         ref: replace_day(facts, offers.get(ref)) for ref, facts in built.circumstances.items()
@@ -100,6 +106,18 @@ def replace_day(facts: Any, offer: Offer | None) -> Any:
 
 def failure_of(event: Event, built: Built, *, now: datetime) -> Failure:
     known = built.day.minute(now)
+    trouble = Trouble.objects.filter(event=event.pk, site=built.site, on=built.on).first()
+    if trouble is not None:
+        return Failure(
+            FailureKind(trouble.kind),
+            trouble.subjects[0],
+            known,
+            built.day.minute(trouble.from_at),
+            arrives(trouble, built) if trouble.to_at else None,
+            trouble.mbq or 0.0,
+            tuple(trouble.subjects[1:]),
+            trouble.shut,
+        )
     if event.kind == EventKind.SCANNER_FAILED:
         fault = Fault.objects.filter(event=event.pk).first()
         until = built.day.minute(fault.to_at) if fault and fault.to_at else None
@@ -112,6 +130,13 @@ def failure_of(event: Event, built: Built, *, now: datetime) -> Failure:
     if remaining > 0:
         return Failure(FailureKind.BATCH_SHORT, subject, known, mbq=remaining)
     return Failure(FailureKind.BATCH_LOST, subject, known)
+
+
+def arrives(trouble: Trouble, built: Built) -> int:
+    """When it is over: of a late run, the first minute at which it can be injected."""
+    row = built.allotments.get(trouble.subjects[0])
+    late = trouble.kind == FailureKind.BATCH_LATE and row is not None
+    return built.day.minute(row.usable_from if late else trouble.to_at)
 
 
 def options_for(looked: Looked, *, seconds: float = 0.5) -> list[Option]:
@@ -140,9 +165,11 @@ def read(looked: Looked, written: dict[str, Any]) -> Option:
 
 
 @transaction.atomic
-def open_recovery(event: Event, *, now: datetime, again: bool = False) -> tuple[RecoveryPlan, Looked, list[Option]]:
-    """The recovery of this event with its options as they stand. Worked out once; again when asked, or when overtaken."""
-    looked = look(event, now=now)
+def open_recovery(
+    event: Event, *, now: datetime, again: bool = False, site: Site | None = None
+) -> tuple[RecoveryPlan, Looked, list[Option]]:
+    """The recovery of one site's day with its options as they stand. Worked out once; again when asked, or overtaken."""
+    looked = look(event, now=now, site=site)
     row, made = RecoveryPlan.objects.select_for_update().get_or_create(
         root_event=event.pk, site=looked.built.site, on=looked.built.on, defaults={"known_at": now}
     )
@@ -188,7 +215,7 @@ def accept(
         if row.state == "accepted":
             raise Stale(row.pk)
         event = Event.objects.get(pk=row.root_event)
-        looked = look(event, now=now)
+        looked = look(event, now=now, site=row.site)
         made = still(looked, row.options[number]) if number < len(row.options) else None
         if made is None:
             raise NotPossible("The day has changed since this was worked out: look again")
@@ -196,6 +223,7 @@ def accept(
             raise NotPossible(*(f"{name_of(looked, n.patient)} {n.words}".strip() for n in missing))
         cause = cause_of(event)
         done = carry_out(looked, made, cause, now=now, by=by)
+        after(looked, made, cause, now=now, by=by)
         RecoveryMove.objects.bulk_create([RecoveryMove(pk=new_id(), recovery=row, **each) for each in done])
         row.state, row.chosen, row.accepted_by, row.accepted_at = "accepted", number, by.name, now
         row.save(update_fields=["state", "chosen", "accepted_by", "accepted_at"])
@@ -218,12 +246,38 @@ def name_of(looked: Looked, ref: str) -> str:
 
 
 def cause_of(event: Event) -> Cause:
-    """Every displaced appointment names the one root event."""
+    """Every displaced appointment names the one root event. Nobody but a late patient moves at a patient's wish."""
+    by = Initiator(event.cause_initiator or Initiator.PROVIDER)
     return Cause(
         CauseCode(event.cause_code or CauseCode.SCANNER_FAILED),
-        Initiator(event.cause_initiator or Initiator.PROVIDER),
+        Initiator.PROVIDER if by is Initiator.PATIENT else by,
         root_event=event.pk,
     )
+
+
+def after(looked: Looked, made: Option, cause: Cause, *, now: datetime, by: Actor) -> None:
+    """What a short run does not hold is promised to nobody; whoever is injected and will not be scanned is a breach."""
+    failure = looked.situation.failure
+    allotment = looked.built.allotments.get(failure.subject)
+    if failure.kind is FailureKind.BATCH_SHORT and allotment is not None and allotment.supply_run:
+        settle_loss(SupplyRun.objects.get(pk=allotment.supply_run), failure.mbq, now=now)
+    for move in made.abandoned:
+        row = looked.built.appointments[move.patient]
+        append(
+            EventKind.BREACH_RECORDED,
+            subjects={
+                "appointment": row.pk,
+                "procedure": row.procedure_id,
+                "referral": row.referral_id,
+                "patient": row.referral.patient_id,
+            },
+            happened_at=now,
+            recorded_at=now,
+            by=by,
+            site=row.site_id,
+            cause=cause,
+            data={"act": "not_scanned", "reasons": [f"Injected and not scanned: {move.why}"]},
+        )
 
 
 def carry_out(looked: Looked, made: Option, cause: Cause, *, now: datetime, by: Actor) -> list[dict[str, Any]]:
@@ -231,6 +285,11 @@ def carry_out(looked: Looked, made: Option, cause: Cause, *, now: datetime, by: 
     done: list[dict[str, Any]] = []
     for move in made.called_off:
         row = looked.built.appointments[move.patient]
+        if move.abandoned:
+            done.append(
+                by_hand(row, "is injected and cannot be scanned: end the visit on the board; an incident is open")
+            )
+            continue
         if move.standing in HERE or row.state == AppointmentState.ARRIVED:
             done.append(by_hand(row, "is here: tell them yourself and turn the visit away on the board"))
             continue
@@ -305,81 +364,3 @@ def moved_or_not(row: Appointment, choice: Choice, cause: Cause, *, now: datetim
 
 def by_hand(row: Appointment, said: str) -> dict[str, Any]:
     return {"was": row, "now": None, "outcome": "by_hand", "said": said}
-
-
-# Undo
-
-
-def why_not_undone(row: RecoveryPlan) -> list[str]:
-    """Undo works until one message is delivered or spoken; empty means that it still does."""
-    if row.state != "accepted" or row.accepted_at is None:
-        return ["Nothing has been accepted"]
-    reasons = []
-    moves = list(row.moves.select_related("was", "now", "was__referral__patient"))
-    for move in moves:
-        name = move.was.referral.patient.name
-        if move.now is not None and move.now.replaces_id is not None:
-            current = move.now
-            told_since = current.told_at is not None and current.told_at >= row.accepted_at
-            if told_since:
-                reasons.append(f"{name} has been told")
-            elif current.state not in (AppointmentState.BOOKED, AppointmentState.TOLD):
-                reasons.append(f"The new appointment of {name} has changed since")
-        if move.outcome == "another_day" and move.now is None:
-            reasons.append(f"{name} has no appointment any more: book one")
-    spoken = ContactAttempt.objects.filter(
-        referral__in=[m.was.referral_id for m in moves], at__gte=row.accepted_at, outcome__in=KNOWN_BY
-    )
-    if spoken.exists():
-        reasons.append("Somebody has been spoken to")
-    sent = OutboxMessage.objects.filter(
-        event__root_event=row.root_event, event__recorded_at__gte=row.accepted_at, state__in=["sent", "delivered"]
-    )
-    if sent.exists():
-        reasons.append("A message has gone out")
-    return reasons
-
-
-def undo(row: RecoveryPlan, *, now: datetime, by: Actor) -> RecoveryPlan:
-    """Everybody back where they were, while nobody knows. Raises NotPossible and Stale."""
-    with transaction.atomic():
-        row = RecoveryPlan.objects.select_for_update().get(pk=row.pk)
-        if reasons := why_not_undone(row):
-            raise NotPossible(*reasons)
-        cause = cause_of(Event.objects.get(pk=row.root_event))
-        cause = Cause(cause.code, cause.initiator, cause.root_event, note="recovery undone")
-        waiting = list(row.moves.filter(now__isnull=False).select_related("was", "now__replaces__site", "now__site"))
-        while waiting:
-            move = next((m for m in waiting if not _in_the_way(m, waiting)), None)
-            if move is None:
-                raise NotPossible("Some people would have to change places with each other: move them one by one")
-            waiting.remove(move)
-            try:
-                booking.move_back(move.now, cause=cause, now=now, by=by)
-            except Refused as refused:
-                raise NotPossible(*refused.reasons) from refused
-        row.moves.update(undone=True)
-        row.state, row.undone_by, row.undone_at = "undone", by.name, now
-        row.options = []
-        row.save(update_fields=["state", "undone_by", "undone_at", "options"])
-        append(
-            EventKind.RECOVERY_CHOSEN,
-            subjects={"recovery": row.pk},
-            happened_at=now,
-            recorded_at=now,
-            by=by,
-            site=row.site_id,
-            cause=cause,
-            data={"undone": True},
-        )
-    return row
-
-
-def _in_the_way(move: RecoveryMove, waiting: list[RecoveryMove]) -> bool:
-    return any(
-        m.pk != move.pk
-        and m.now.scanner_id == move.was.scanner_id
-        and m.now.scan_at < move.was.ends_at
-        and move.was.scan_at < m.now.ends_at
-        for m in waiting
-    )

@@ -21,7 +21,7 @@ from gantry.apps.scheduling.models import Lock, PlanVersion
 from gantry.apps.scheduling.services import drafting, recovering
 from gantry.apps.scheduling.services.building import Built, build
 from gantry.apps.scheduling.services.drafting import Judged
-from gantry.apps.scheduling.services.recovering import NotPossible
+from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.apps.scheduling.views.recovery import title_of
 from gantry.apps.ui.parts import Tag
 from gantry.domain.access import Verb
@@ -113,6 +113,7 @@ def day(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
                 .order_by("-number")
                 .first(),
                 "may_plan": may_plan,
+                "may_tell": any(request.acting.may(v) for v in (Verb.OWN_FAILURES, Verb.RECORD_ACT, Verb.BOOK)),
             },
             status=422 if form is not None and form.errors else 200,
         )

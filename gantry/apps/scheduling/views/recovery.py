@@ -1,7 +1,7 @@
 """One screen after a failure: what happened, who is injected, three whole options, and a person who accepts one."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -14,13 +14,15 @@ from gantry.apps.accounts.access import requires
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale
 from gantry.apps.booking.models import Appointment
+from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy.views.sites import sites_for
 from gantry.apps.scheduling.models import RecoveryPlan
-from gantry.apps.scheduling.services import recovering
-from gantry.apps.scheduling.services.recovering import Looked, NotPossible
+from gantry.apps.scheduling.services import network, recovering, undoing
+from gantry.apps.scheduling.services.recovering import Looked
+from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.apps.ui.wording import pluralise
 from gantry.domain.access import Verb
-from gantry.domain.events import CauseCode
+from gantry.domain.events import CauseCode, EventKind
 from gantry.domain.scheduling.failures import Standing, protected, standing
 from gantry.domain.scheduling.recovery import Move, NeedKind, Option
 from gantry.reference.causes import said as cause_said
@@ -69,18 +71,72 @@ class Hot:
     scan_at: datetime
 
 
-@requires(Verb.OWN_FAILURES, Verb.BOOK)
-def recover(request: HttpRequest, event: UUID) -> HttpResponse:
+@requires(Verb.OWN_FAILURES, Verb.BOOK, Verb.RECORD_ACT)
+def recover(request: HttpRequest, event: UUID, site: UUID | None = None) -> HttpResponse:
+    """One site's options; of an event that hits several, every site's first."""
     root = recovering.root_event(event)
-    site = sites_for(request).filter(pk=root.site).first() if root is not None and root.site else None
-    if root is None or site is None:
+    mine = {place.pk for place in sites_for(request)}
+    hit = [place for place, _ in recovering.sites_hit(root) if place.pk in mine] if root is not None else []
+    if root is None or not hit or (site is not None and site not in {place.pk for place in hit}):
         raise Http404("recovery")
+    if site is None and len(hit) > 1:
+        return network_page(request, root, [place.pk for place in hit])
+    return site_page(request, root, next(place for place in hit if site in (None, place.pk)))
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLine:
+    site: Site
+    on: date
+    count: int
+    card: OptionCard | None
+    accepted: str
+
+
+def network_page(request: HttpRequest, root: Event, sites: list[UUID]) -> HttpResponse:
+    if request.method == "POST" and request.acting.may(Verb.OWN_FAILURES):
+        try:
+            done = network.accept_all(root, sites, now=request.now, by=request.acting.actor)
+            messages.success(request, f"Accepted for {pluralise(len(done), 'site')}. Nobody has been told yet.")
+        except NotPossible as refused:
+            for reason in refused.reasons:
+                messages.error(request, reason)
+        except Stale:
+            messages.warning(request, "Somebody accepted at one of these sites first: look again.")
+        return redirect("scheduling:recover", root.pk)
+    rows = []
+    for each in network.of_event(root, sites, now=request.now):
+        with timezone.override(ZoneInfo(each.site.zone)):
+            visible = seen(request, each.looked)
+            ready = each.ready
+            made = None if ready is None else card(ready, each.options[ready], each.looked, visible)
+        done = each.row.accepted_by if each.row.state == "accepted" else ""
+        rows.append(SiteLine(each.site, each.on, len(each.looked.built.appointments), None if done else made, done))
+    waiting = [row for row in rows if not row.accepted]
+    moving = sum(len(row.card.moves) for row in waiting if row.card)
+    return render(
+        request,
+        "scheduling/network.html",
+        {
+            "event": root,
+            "title": title_of(root, request.now),
+            "rows": rows,
+            "waiting": len(waiting),
+            "stuck": [row.site.name for row in waiting if row.card is None],
+            "total": f"{pluralise(moving, 'person moves', 'people move')}.",
+            "may_accept": request.acting.may(Verb.OWN_FAILURES),
+        },
+    )
+
+
+def site_page(request: HttpRequest, root: Event, site: Site) -> HttpResponse:
     with timezone.override(ZoneInfo(site.zone)):
         what = request.POST.get("what", "")
-        if request.method == "POST" and request.acting.may(Verb.OWN_FAILURES):
-            act(request, root, what)
-            return redirect("scheduling:recover", root.pk)
-        row, looked, options = recovering.open_recovery(root, now=request.now)
+        if request.method == "POST":
+            if request.acting.may(Verb.OWN_FAILURES):
+                act(request, root, site, what)
+            return redirect("scheduling:recover_site", root.pk, site.pk)
+        row, looked, options = recovering.open_recovery(root, now=request.now, site=site)
         visible = seen(request, looked)
         done = list(row.moves.select_related("was__referral__patient", "now__site")) if row.state != "open" else []
         return render(
@@ -92,26 +148,27 @@ def recover(request: HttpRequest, event: UUID) -> HttpResponse:
                 "on": looked.built.on,
                 "recovery": row,
                 "title": title_of(root, request.now),
+                "about": visible.get(looked.situation.failure.subject, ""),
                 "cards": [card(i, o, looked, visible) for i, o in enumerate(options)],
                 "hot": hot(looked, visible),
                 "count": len(looked.built.appointments),
                 "done": [
                     (m, visible.get(str(m.was_id)) or name_if_seen(request, m.was)) for m in done if not m.undone
                 ],
-                "why_not_undone": recovering.why_not_undone(row) if row.state == "accepted" else [],
+                "why_not_undone": undoing.why_not_undone(row) if row.state == "accepted" else [],
                 "may_accept": request.acting.may(Verb.OWN_FAILURES),
             },
         )  # fmt: skip
 
 
-def act(request: HttpRequest, root: Event, what: str) -> None:
+def act(request: HttpRequest, root: Event, site: Site, what: str) -> None:
     now, by = request.now, request.acting.actor
-    row = RecoveryPlan.objects.for_user(request.acting.scope).filter(root_event=root.pk, site=root.site).first()
+    row = RecoveryPlan.objects.for_user(request.acting.scope).filter(root_event=root.pk, site=site).first()
     try:
         if what == "again":
-            recovering.open_recovery(root, now=now, again=True)
+            recovering.open_recovery(root, now=now, again=True, site=site)
         elif what == "undo" and row is not None:
-            recovering.undo(row, now=now, by=by)
+            undoing.undo(row, now=now, by=by)
             messages.success(request, "Undone: everybody is back at the time they were told.")
         elif what == "accept" and row is not None:
             number = int(request.POST.get("option", "0")) if request.POST.get("option", "0").isdigit() else 0
@@ -140,6 +197,8 @@ def named(visible: dict[str, str], ref: str) -> str:
 
 
 def title_of(event: Event, now: datetime) -> str:
+    if event.kind == EventKind.DAY_DISRUPTED:
+        return event.cause_note
     said = cause_said(CauseCode(event.cause_code), now.date()) if event.cause_code else event.kind.replace("_", " ")
     number = event.data.get("number")
     return f"{said}: {number}" if number else said

@@ -1,0 +1,93 @@
+"""Puts everybody back where they were after a recovery, while nobody has been told."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from gantry.apps.audit.models import Event, OutboxMessage
+from gantry.apps.audit.services import append
+from gantry.apps.booking import services as booking
+from gantry.apps.booking.models import ContactAttempt
+from gantry.apps.booking.services import Refused
+from gantry.apps.scheduling.models import RecoveryMove, RecoveryPlan
+from gantry.apps.scheduling.services.recovering import cause_of
+from gantry.apps.scheduling.services.refusals import NotPossible
+from gantry.domain.appointment import AppointmentState
+from gantry.domain.events import Actor, Cause, EventKind
+
+KNOWN_BY = ("spoke", "spoke_to_other", "message_left")
+
+
+def why_not_undone(row: RecoveryPlan) -> list[str]:
+    """Undo works until one message is delivered or spoken; empty means that it still does."""
+    if row.state != "accepted" or row.accepted_at is None:
+        return ["Nothing has been accepted"]
+    reasons = []
+    moves = list(row.moves.select_related("was", "now", "was__referral__patient"))
+    for move in moves:
+        name = move.was.referral.patient.name
+        if move.now is not None and move.now.replaces_id is not None:
+            current = move.now
+            told_since = current.told_at is not None and current.told_at >= row.accepted_at
+            if told_since:
+                reasons.append(f"{name} has been told")
+            elif current.state not in (AppointmentState.BOOKED, AppointmentState.TOLD):
+                reasons.append(f"The new appointment of {name} has changed since")
+        if move.outcome == "another_day" and move.now is None:
+            reasons.append(f"{name} has no appointment any more: book one")
+    spoken = ContactAttempt.objects.filter(
+        referral__in=[m.was.referral_id for m in moves], at__gte=row.accepted_at, outcome__in=KNOWN_BY
+    )
+    if spoken.exists():
+        reasons.append("Somebody has been spoken to")
+    sent = OutboxMessage.objects.filter(
+        event__root_event=row.root_event, event__recorded_at__gte=row.accepted_at, state__in=["sent", "delivered"]
+    )
+    if sent.exists():
+        reasons.append("A message has gone out")
+    return reasons
+
+
+def undo(row: RecoveryPlan, *, now: datetime, by: Actor) -> RecoveryPlan:
+    """Everybody back where they were, while nobody knows. Raises NotPossible and Stale."""
+    with transaction.atomic():
+        row = RecoveryPlan.objects.select_for_update().get(pk=row.pk)
+        if reasons := why_not_undone(row):
+            raise NotPossible(*reasons)
+        cause = cause_of(Event.objects.get(pk=row.root_event))
+        cause = Cause(cause.code, cause.initiator, cause.root_event, note="recovery undone")
+        waiting = list(row.moves.filter(now__isnull=False).select_related("was", "now__replaces__site", "now__site"))
+        while waiting:
+            move = next((m for m in waiting if not _in_the_way(m, waiting)), None)
+            if move is None:
+                raise NotPossible("Some people would have to change places with each other: move them one by one")
+            waiting.remove(move)
+            try:
+                booking.move_back(move.now, cause=cause, now=now, by=by)
+            except Refused as refused:
+                raise NotPossible(*refused.reasons) from refused
+        row.moves.update(undone=True)
+        row.state, row.undone_by, row.undone_at = "undone", by.name, now
+        row.options = []
+        row.save(update_fields=["state", "undone_by", "undone_at", "options"])
+        append(
+            EventKind.RECOVERY_CHOSEN,
+            subjects={"recovery": row.pk},
+            happened_at=now,
+            recorded_at=now,
+            by=by,
+            site=row.site_id,
+            cause=cause,
+            data={"undone": True},
+        )
+    return row
+
+
+def _in_the_way(move: RecoveryMove, waiting: list[RecoveryMove]) -> bool:
+    return any(
+        m.pk != move.pk
+        and m.now.scanner_id == move.was.scanner_id
+        and m.now.scan_at < move.was.ends_at
+        and move.was.scan_at < m.now.ends_at
+        for m in waiting
+    )
