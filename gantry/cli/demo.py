@@ -46,6 +46,7 @@ OUTSIDE = Hospital("RH8", "Dr Elsewhere", "C7299999")
 LOCK = 71_030_266
 DOOR, LIVING, LIVED = "demonstration", "living", "lived"
 TICK_S = 5.0
+UNFINISHED_AFTER = timedelta(hours=22)
 
 type Say = Callable[[str], None]
 
@@ -193,7 +194,7 @@ def prepare(stage: Stage, *, until: datetime) -> None:
     """Puts the first act of everybody and everything on the clock."""
     day, played, clock = Day(stage), stage.script, stage.clock
     for story in played.stories:
-        clock.at(story.refers_at, Referring(stage, story, day.booking_for(story)).refer)
+        clock.at(story.refers_at, day.referring_for(story).refer)
     for rank, site in enumerate(stage.sites):
         scanners = Scanners(stage, site, rank, day.displace)
         runs = {(run.tracer, run.due_at): run for run in SupplyRun.objects.filter(site=site).select_related("site")}
@@ -211,16 +212,30 @@ class Day:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.bookings: dict[int, Booking] = {}
+        self.referring: dict[int, Referring] = {}
         self.hospital, self.pacs = Results(), Pacs(emulated_root())
 
-    def booking_for(self, story: Story) -> Booking:
+    def referring_for(self, story: Story) -> Referring:
         booking = Booking(self.stage, story, lambda appointment: self.expect(story, appointment))
         self.bookings[story.person.number] = booking
-        return booking
+        self.referring[story.person.number] = Referring(self.stage, story, booking)
+        return self.referring[story.person.number]
 
     def expect(self, story: Story, appointment: Appointment) -> None:
+        booking = self.bookings[story.person.number]
+        meant = story.next_time() if booking.seen else story
         following = Following(self.stage, story, self.hospital, self.pacs, Path(settings.IMAGES_ROOT))
-        ScanDay(self.stage, story, appointment, following).begin()
+        ScanDay(self.stage, meant, appointment, following, lambda one, why: self.ended(story, one, why)).begin()
+
+    def ended(self, story: Story, appointment: Appointment, cause: Cause | None) -> None:
+        """Without a scan: rung for another date; once injected, it is for the practitioner to decide."""
+        booking, referring = self.bookings[story.person.number], self.referring[story.person.number]
+        if cause is None:
+            booking.again(appointment)
+        elif appointment.pk not in booking.seen and story.chased:
+            booking.seen.add(appointment.pk)
+            at = self.stage.working(appointment.arrival_at + UNFINISHED_AFTER)
+            self.stage.clock.at(at, lambda on: referring.unfinished(appointment.referral, cause, on))
 
     def displace(self, appointment: Appointment, cause: Cause, now: datetime) -> None:
         number = int(appointment.referral.source_key.rpartition(":")[2])

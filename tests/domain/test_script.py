@@ -76,6 +76,27 @@ def test_rates_are_those_of_a_service() -> None:
     assert 0.01 < upsets[Upset.NOT_ATTENDED] / 1500 < 0.035
 
 
+@pytest.mark.parametrize("patients", [24, 300])
+def test_people_are_moved_for_causes_of_one_measure_alone(patients: int) -> None:
+    """Staff who are away count in M2 and never in M1: the two measures of a demonstration are two numbers."""
+    stories = [one for one in played(patients).stories if one.course is Course.SCANNED]
+    assert {Upset.WE_MOVE, Upset.NOT_FASTED} <= {one.upset for one in stories}
+
+
+def test_what_went_wrong_once_goes_well_the_next_time() -> None:
+    upset = next(one for one in played(1500).stories if one.upset is Upset.HYPERGLYCAEMIA)
+    again = upset.next_time()
+    assert (again.upset, again.person) == (Upset.NONE, upset.person)
+    assert again.day.glucose_mmol_per_l < 8 < upset.day.glucose_mmol_per_l
+
+
+def test_most_of_what_is_left_over_is_gone_after() -> None:
+    stories = played(1500).stories
+    assert 0.85 < sum(one.chased for one in stories) / 1500 < 0.95
+    unread = sum(one.after.read is None for one in stories) / 1500
+    assert 0 < unread < 0.02
+
+
 def test_exactly_one_batch_fails() -> None:
     made = played()
     failed = [

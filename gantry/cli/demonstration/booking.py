@@ -19,8 +19,10 @@ from gantry.domain.network.script import CAUSE, Story, Upset
 from gantry.solvers.offers import Wish
 
 COMING = (AppointmentState.BOOKED.value, AppointmentState.TOLD.value)
-TRIES = 3
+TRIES = 6
 AFTER_A_DAY = timedelta(days=1)
+MOVES = frozenset({Upset.PATIENT_CANCELS, Upset.PATIENT_MOVES, Upset.WE_MOVE})
+SAID = {Upset.WE_MOVE: "Two radiographers are ill"}
 OFFERS = 12
 SLOT_MIN = 25
 LAST_RESORT = Wish()
@@ -32,6 +34,8 @@ class Booking:
     def __init__(self, stage: Stage, story: Story, expected: Callable[[Appointment], None]) -> None:
         self.stage, self.story, self.expected = stage, story, expected
         self.calls = self.booked = 0
+        self.seen: set[object] = set()
+        """Appointments that ended without a scan, and have been followed up."""
 
     @property
     def coordinator(self) -> Player:
@@ -51,6 +55,24 @@ class Booking:
             procedure.referral, channel="phone", outcome="no_answer", now=now, by=self.coordinator.actor
         )
         self.stage.clock.done()
+
+    def again(self, appointment: Appointment) -> None:
+        """Whoever did not come or was turned away is rung on the next working day, and offered another date."""
+        if appointment.pk in self.seen:
+            return
+        self.seen.add(appointment.pk)
+        if self.story.chased:
+            at = self.stage.working(appointment.arrival_at + AFTER_A_DAY)
+            self.stage.clock.at(at, lambda on: self.ring_back(appointment.procedure, on))
+
+    def ring_back(self, procedure: RequestedProcedure, now: datetime) -> None:
+        if not procedure.referral.contacts.filter(at=now).exists():
+            booking.log_attempt(
+                procedure.referral, channel="phone", outcome="spoke", now=now, by=self.coordinator.actor
+            )
+            self.stage.clock.done()
+        self.calls = 0
+        self.stage.clock.at(now + timedelta(minutes=6), lambda at: self.book(procedure, at))
 
     def book(self, procedure: RequestedProcedure, now: datetime) -> None:
         """On the telephone: offers are read out, one is held, and the hold is booked."""
@@ -125,8 +147,7 @@ class Booking:
         """What comes after a booking: the patient is told, perhaps changes their mind, and comes."""
         self.booked += 1
         self.stage.clock.at(now + timedelta(minutes=4) + self.story.told, lambda at: self.tell(appointment, at))
-        upset = self.story.upset
-        if upset in (Upset.PATIENT_CANCELS, Upset.PATIENT_MOVES) and self.booked == 1:
+        if self.story.upset in MOVES and self.booked == 1:
             at = appointment.arrival_at - self.story.upset_before
             if at > now + timedelta(hours=1):
                 self.stage.clock.at(at, lambda on: self.change_of_mind(appointment, on))
@@ -144,7 +165,7 @@ class Booking:
             self.after_move(appointment, now)
             return
         code, initiator = CAUSE[self.story.upset]
-        cause = Cause(code, initiator, note="Asked by telephone")
+        cause = Cause(code, initiator, note=SAID.get(self.story.upset, "Asked by telephone"))
         if self.story.upset is Upset.PATIENT_CANCELS:
             booking.cancel(appointment, cause=cause, now=now, by=self.coordinator.actor)
             self.stage.clock.done()

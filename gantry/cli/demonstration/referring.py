@@ -9,7 +9,7 @@ from gantry.cli.demonstration.booking import Booking
 from gantry.cli.demonstration.stage import Stage
 from gantry.domain.access import Role
 from gantry.domain.activity import NotOnCard, from_card, prescribe
-from gantry.domain.events import EventKind, system
+from gantry.domain.events import Cause, CauseCode, EventKind, system
 from gantry.domain.network.people import Kind
 from gantry.domain.network.script import Course, Story
 from gantry.domain.referral import ReferralState, RejectionReason, VetDecision
@@ -19,6 +19,14 @@ from gantry.reference.schemes import CARDS, SCHEMES
 from gantry.reference.tracers import TRACERS
 
 HOLD_FOR = timedelta(days=16)
+ACCEPTED_ELSEWHERE = timedelta(hours=20)
+SILENT_FOR = timedelta(days=12)
+DECIDES_WITHIN = timedelta(hours=3)
+
+
+def told(referral: Referral, kind: EventKind) -> bool:
+    """Whether this has happened to it before: an interrupted load does nothing twice."""
+    return Event.objects.filter(kind=kind.value, subjects__contains=[referral.pk]).exists()
 
 
 class Referring:
@@ -38,6 +46,10 @@ class Referring:
         if referral is None:
             return
         story, stage = self.story, self.stage
+        if story.chased and story.course is Course.OUTSIDE:
+            stage.clock.at(stage.working(now + ACCEPTED_ELSEWHERE), lambda at: self.passed_on(referral, at))
+        if story.chased and story.course is Course.SILENT_REFERRER:
+            stage.clock.at(stage.working(now + SILENT_FOR), lambda at: self.take_back(referral, at))
         if story.missing and story.course is not Course.SILENT_REFERRER:
             stage.clock.at(stage.working(now + story.answered), lambda at: self.answer(referral, at))
         if not story.missing:
@@ -77,6 +89,22 @@ class Referring:
             self.stage.clock.done()
         self.stage.clock.at(self.stage.working(now + self.story.vetted), lambda at: self.vet(referral, at))
 
+    def passed_on(self, referral: Referral, now: datetime) -> None:
+        """Somebody else has accepted it: only then is it no longer ours."""
+        referral.refresh_from_db()
+        if referral.state == ReferralState.REDIRECTED:
+            by = self.stage.who(Role.BOOKING_COORDINATOR).actor
+            referrals.close(referral, reason="Accepted by the network that serves the hospital", now=now, by=by)
+            self.stage.clock.done()
+
+    def take_back(self, referral: Referral, now: datetime) -> None:
+        """Reminded at last, the referrer no longer wants it."""
+        referral.refresh_from_db()
+        if referral.state == ReferralState.AWAITING_REFERRER:
+            by = self.stage.who(Role.REFERRER, self.story.hospital).actor
+            referrals.withdraw(referral, reason="The plan has changed; no scan is needed", now=now, by=by)
+            self.stage.clock.done()
+
     def vet(self, referral: Referral, now: datetime) -> None:
         referral.refresh_from_db()
         player = self.stage.who(Role.PRACTITIONER)
@@ -87,13 +115,58 @@ class Referring:
             if isinstance(vetted, referrals.NotVetted):
                 return
             referral = vetted.referral
-        if referral.state == ReferralState.ACCEPTED and self.story.course is Course.ON_HOLD:
-            referrals.put_on_hold(referral, reason="Chemotherapy first", until=now + HOLD_FOR, now=now, by=player.actor)
-            self.stage.clock.done()
+        if self.story.course is Course.ON_HOLD and referral.state in (ReferralState.ACCEPTED, ReferralState.ON_HOLD):
+            if not told(referral, EventKind.REFERRAL_PUT_ON_HOLD):
+                referrals.put_on_hold(
+                    referral, reason="Chemotherapy first", until=now + HOLD_FOR, now=now, by=player.actor
+                )
+                self.stage.clock.done()
+            if self.story.chased:
+                self.stage.clock.at(self.stage.working(now + HOLD_FOR), lambda at: self.look_again(referral, at))
             return
+        self.book(referral, now)
+
+    def book(self, referral: Referral, now: datetime) -> None:
         procedure = RequestedProcedure.objects.filter(referral=referral).first()
-        if procedure is not None and self.story.course is Course.SCANNED:
+        if procedure is not None and self.story.course in (Course.SCANNED, Course.ON_HOLD):
             self.booking.begin(procedure, now)
+
+    def look_again(self, referral: Referral, now: datetime) -> None:
+        """The day has come: decided anew, as the authorisation was for other weeks."""
+        referral.refresh_from_db()
+        if referral.state == ReferralState.ON_HOLD:
+            self.back_to_vetting(referral, "Chemotherapy has ended", now)
+        self.stage.clock.at(self.stage.working(now + DECIDES_WITHIN), lambda at: self.decide_again(referral, at))
+
+    def unfinished(self, referral: Referral, cause: Cause, now: datetime) -> None:
+        """Injected and not scanned: the practitioner decides what follows."""
+        referral.refresh_from_db()
+        if cause.code is CauseCode.CLAUSTROPHOBIA:
+            if referral.state == ReferralState.ACCEPTED:
+                by = self.stage.who(Role.PRACTITIONER).actor
+                referrals.close(referral, reason="Could not bear the scanner: MR instead, agreed", now=now, by=by)
+                self.stage.clock.done()
+            return
+        if not told(referral, EventKind.REFERRAL_RETURNED_TO_VETTING):
+            self.back_to_vetting(referral, "Injected and not scanned: decide about a second dose", now)
+        self.stage.clock.at(self.stage.working(now + DECIDES_WITHIN), lambda at: self.decide_again(referral, at))
+
+    def back_to_vetting(self, referral: Referral, reason: str, now: datetime) -> None:
+        referrals.return_to_vetting(referral, reason, now=now, by=self.stage.who(Role.PRACTITIONER).actor)
+        self.stage.clock.done()
+
+    def decide_again(self, referral: Referral, now: datetime) -> None:
+        referral.refresh_from_db()
+        player = self.stage.who(Role.PRACTITIONER)
+        if referral.state == ReferralState.TO_VET:
+            if isinstance(
+                referrals.vet(referral, self.accepting(), now=now, by=player.actor, person=player.person),
+                referrals.NotVetted,
+            ):
+                return
+            self.stage.clock.done()
+        self.booking.calls = 0
+        self.book(referral, now)
 
     def accepting(self) -> referrals.Vetting:
         return referrals.Vetting(

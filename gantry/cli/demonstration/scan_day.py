@@ -1,5 +1,6 @@
 """Performs one person's scan day: arrival, the protocol's steps, the dose, and how the visit ends."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -8,6 +9,7 @@ from django.db import transaction
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services.need import prescribed_mbq
+from gantry.apps.estate.models import Fault
 from gantry.apps.radiopharmacy import services as radiopharmacy
 from gantry.apps.radiopharmacy.models import Batch, Dose
 from gantry.apps.radiopharmacy.services.doses import volume_left
@@ -18,7 +20,7 @@ from gantry.cli.demonstration.stage import Player, Stage
 from gantry.domain.access import Role
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Cause, CauseCode, Initiator
-from gantry.domain.network.script import CAUSE, Story, Upset
+from gantry.domain.network.script import CAUSE, TURNED_AWAY, Story, Upset
 from gantry.domain.scan import Act, ProtocolStep, VisitState
 from gantry.domain.supply import BatchState, DoseState, Match
 from gantry.gateways.dicom.worklist import WorklistItem
@@ -37,6 +39,8 @@ WAIT_FOR_TRACER = timedelta(minutes=10)
 WIRE_IF_WITHIN = timedelta(minutes=5)
 """A scan that should have begun longer ago is one of the lived past."""
 LONGEST_WAIT = timedelta(minutes=70)
+LOOK_AGAIN = timedelta(minutes=15)
+LONGEST_WAIT_FOR_SCANNER = timedelta(minutes=45)
 OVERRIDE = "Session lead agreed: the list runs late and the scanner is kept for this person"
 
 
@@ -50,11 +54,17 @@ class Follows(Protocol):
     def checked(self, visit: Visit, now: datetime) -> None: ...
 
 
+type Ended = Callable[[Appointment, Cause | None], None]
+"""What becomes of somebody whose appointment ended without a scan; with the cause where they had been injected."""
+
+
 class ScanDay:
     """One appointment's day. Each act asks for the next, so that a delay is felt by all that follow."""
 
-    def __init__(self, stage: Stage, story: Story, appointment: Appointment, follows: Follows) -> None:
-        self.stage, self.story, self.appointment, self.follows = stage, story, appointment, follows
+    def __init__(
+        self, stage: Stage, story: Story, appointment: Appointment, follows: Follows, ended: Ended
+    ) -> None:  # fmt: skip
+        self.stage, self.story, self.appointment, self.follows, self.ended = stage, story, appointment, follows, ended
         self.place = 0
         self.graph: tuple[ProtocolStep, ...] = ()
 
@@ -74,10 +84,14 @@ class ScanDay:
         if self.appointment.state in COMING:
             booking.not_attended(self.appointment, now=now, by=self.player.actor)
             self.stage.clock.done()
+        if self.appointment.state in UNSEEN:
+            self.ended(self.appointment, None)
 
     def arrive(self, now: datetime) -> None:
         self.appointment.refresh_from_db()
         visit = of_appointment(self.appointment)
+        if self.appointment.state == AppointmentState.TURNED_AWAY:
+            self.ended(self.appointment, None)
         if visit is None or self.appointment.state not in (*COMING, "arrived", "fulfilled"):
             return
         if visit.state == VisitState.EXPECTED:
@@ -117,7 +131,7 @@ class ScanDay:
             self.acquire(visit, step, now)
         else:
             self.record(visit, step, now, extra=self.measured(step))
-            if step.act is Act.GLUCOSE and self.story.upset is Upset.HYPERGLYCAEMIA:
+            if step.act is Act.GLUCOSE and self.story.upset in TURNED_AWAY:
                 self.stage.clock.at(now + 10 * MINUTE, lambda at: self.turn_away(visit, self.cause(), at))
                 return
             self.next(visit, now, after=step.minutes * 0.8)
@@ -153,6 +167,13 @@ class ScanDay:
 
     def inject(self, visit: Visit, step: ProtocolStep, now: datetime, waited: timedelta = timedelta(0)) -> None:
         given = Injection.objects.filter(visit=visit, step_key=step.key).select_related("dose").first()
+        if given is None and (broken := self.broken(now)):
+            if waited < LONGEST_WAIT_FOR_SCANNER:
+                again = waited + LOOK_AGAIN
+                self.stage.clock.at(now + LOOK_AGAIN, lambda at: self.inject(visit, step, at, again))
+            else:
+                self.turn_away(visit, broken, now)
+            return
         if given is None:
             dose = self.draw(visit, step, now)
             if dose is None and waited < LONGEST_WAIT:
@@ -220,7 +241,23 @@ class ScanDay:
             self.stage.clock.done()
             self.follows.given(dose, now)
 
-    def acquire(self, visit: Visit, step: ProtocolStep, now: datetime) -> None:
+    def broken(self, now: datetime) -> Cause | None:
+        """Why the scanner cannot be used at this moment; nobody is injected for it, and nobody lies down in it."""
+        faults = Fault.objects.filter(scanner=self.appointment.scanner_id, from_at__lte=now).exclude(to_at__lte=now)
+        fault = faults.order_by("from_at").first()
+        return Cause(CauseCode.SCANNER_FAILED, Initiator.PROVIDER, root_event=fault.event) if fault else None
+
+    def acquire(
+        self, visit: Visit, step: ProtocolStep, now: datetime, waited: timedelta = timedelta(0)
+    ) -> None:  # fmt: skip
+        broken = None if visit.steps.filter(key=step.key).exists() else self.broken(now)
+        if broken and waited < LONGEST_WAIT_FOR_SCANNER:
+            again = waited + LOOK_AGAIN
+            self.stage.clock.at(now + LOOK_AGAIN, lambda at: self.acquire(visit, step, at, again))
+            return
+        if broken:
+            self.leave(visit, now, cause=broken)
+            return
         if self.stage.wire is not None and self.stage.clock.now() - now < WIRE_IF_WITHIN:
             self.on_the_wire(visit, step, now)
             return
@@ -270,11 +307,14 @@ class ScanDay:
         if state_of(visit) == VisitState.PRESENT and not visit.injections.exists():
             leaving.turn_away(visit, cause=cause, happened_at=now, now=now, by=self.player.actor)
             self.stage.clock.done()
+            self.ended(self.appointment, None)
 
     def leave(self, visit: Visit, now: datetime, cause: Cause | None = None) -> None:
         if state_of(visit) == VisitState.PRESENT:
             leaving.leave(visit, happened_at=now, now=now, by=self.player.actor, cause=cause)
             self.stage.clock.done()
+        if cause is not None and Visit.objects.filter(pk=visit.pk, ended_early=True).exists():
+            self.ended(self.appointment, cause)
 
 
 def of_appointment(appointment: Appointment) -> Visit | None:

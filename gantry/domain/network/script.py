@@ -44,13 +44,20 @@ class Upset(StrEnum):
     """Found at the glucose check: turned away."""
     ABANDONED = "abandoned"
     """Injected, and the scan not finished."""
+    WE_MOVE = "we_move"
+    """Moved by the service: somebody of the staff is away."""
+    NOT_FASTED = "not_fasted"
+    """Had eaten, found at the checks: turned away."""
 
 
+TURNED_AWAY = frozenset({Upset.HYPERGLYCAEMIA, Upset.NOT_FASTED})
 CAUSE: Mapping[Upset, tuple[CauseCode, Initiator]] = {
     Upset.PATIENT_CANCELS: (CauseCode.PATIENT_CANCELLED, Initiator.PATIENT),
     Upset.PATIENT_MOVES: (CauseCode.PATIENT_CANCELLED, Initiator.PATIENT),
     Upset.HYPERGLYCAEMIA: (CauseCode.HYPERGLYCAEMIA, Initiator.PROVIDER),
     Upset.ABANDONED: (CauseCode.CLAUSTROPHOBIA, Initiator.PATIENT),
+    Upset.WE_MOVE: (CauseCode.STAFF_ABSENT, Initiator.PROVIDER),
+    Upset.NOT_FASTED: (CauseCode.NOT_FASTED, Initiator.PROVIDER),
 }
 
 
@@ -86,7 +93,7 @@ class OnTheDay:
 
 @dataclass(frozen=True, slots=True)
 class Afterwards:
-    """Delays from the scan to the report, its reading and the act that it led to; None: not yet."""
+    """Delays from the scan to the report, its reading and the act that it led to; None: never, whoever reminds them."""
 
     reported: timedelta
     preliminary: bool
@@ -120,6 +127,13 @@ class Story:
     forgotten: Mapping[str, object] = field(default_factory=dict)
     asked_for: bool = False
     """Their day was chosen so that somebody is there when something happens."""
+    chased: bool = True
+    """Somebody goes after what went otherwise than planned; of the few others a list has to tell."""
+
+    def next_time(self) -> "Story":
+        """The same person at another visit: what went wrong once does not go wrong again."""
+        usual = min(self.day.glucose_mmol_per_l, 7.0)
+        return replace(self, upset=Upset.NONE, day=replace(self.day, glucose_mmol_per_l=usual))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +211,12 @@ def script(
         if course is Course.PRIMARY_CARE:
             given |= {"referring_org_ods": practice, "report_to": (practice,), "referrer_role": "gp"}
             given |= {"pathway_issuer": practice} if "pathway_issuer" in given else {}
-        stories.append(told_of(who, home, at, given, course, chance, last=(days - (at - starts_at).days)))
+        stories.append(told_of(who, home, at, given, course, upset_of(number, patients, chance), chance))
     hit = min(max(patients // 40, 2), 6)
     wanted = (
         Wanted(days - 1, on_the_last_day, today_from_min, today_to_min, 0.0, 0.999),
         Wanted(failed_batch_day, hit, 8 * 60, 12 * 60, 0.0, 0.0),
-        Wanted(breakdown_day, hit, 13 * 60 + 30, 15 * 60 + 30, 0.5, 0.5),
+        Wanted(breakdown_day, hit, 12 * 60 + 10, 15 * 60 + 30, 0.5, 0.5),
     )
     for one in wanted:
         stories = ask_for(one, stories, starts_at)
@@ -246,6 +260,13 @@ def course_of(number: int, patients: int, chance: Random) -> Course:
     return chance.choices(list(Course), weights=(93, 1, 1, 2, 1.5, 1.5))[0]
 
 
+def upset_of(number: int, patients: int, chance: Random) -> Upset:
+    """Causes of both measures are there, and of neither: the two numbers are not the same one."""
+    drawn = chance.choices(list(Upset), weights=(84, 3, 4, 2, 2, 1, 3, 1))[0]
+    fixed = {patients // 4: Upset.WE_MOVE, patients * 3 // 5: Upset.WE_MOVE, patients * 2 // 5: Upset.NOT_FASTED}
+    return fixed.get(number, drawn)
+
+
 def kind_of(number: int, patients: int, chance: Random) -> Kind:
     first = patients // 8
     fixed = {first: Kind.CHILD, first + 1: Kind.INSULIN, first + 2: Kind.INPATIENT}
@@ -265,16 +286,14 @@ FORGETTABLE = ("weight_kg", "clinical_question", "mdt_date", "lie_flat_30min")
 
 
 def told_of(
-    who: Person, home: Hospital, at: datetime, given: dict[str, object], course: Course, chance: Random, *, last: int
+    who: Person, home: Hospital, at: datetime, given: dict[str, object], course: Course, upset: Upset, chance: Random
 ) -> Story:
-    """The delays and the misfortunes of one person. `last` is how many days of the script are left."""
+    """The delays and the misfortunes of one person."""
     forgets = course is Course.SILENT_REFERRER or (course is Course.SCANNED and chance.random() < 0.12)
     missing = (chance.choice(FORGETTABLE),) if forgets else ()
     forgotten = {name: given.pop(name) for name in missing}
-    upset = chance.choices(list(Upset), weights=(86, 3, 4, 2, 2, 1))[0]
     slow = chance.random() < 0.05
     reported = timedelta(hours=chance.uniform(18, 70) if not slow else chance.uniform(130, 200))
-    read = timedelta(hours=chance.uniform(1, 30)) if chance.random() < 0.93 else None
     return Story(
         person=who,
         hospital=home.ods,
@@ -293,18 +312,26 @@ def told_of(
             calls=chance.choices((0, 1, 2), weights=(70, 22, 8))[0],
         ),
         upset=upset if course is Course.SCANNED else Upset.NONE,
-        upset_before=timedelta(hours=chance.choice((3, 20, 26, 44, 70))),
+        upset_before=timedelta(hours=chance.choice((3, 20) if upset is Upset.WE_MOVE else (3, 20, 26, 44, 70))),
         day=on_the_day(who, upset, chance),
         after=Afterwards(
             reported=reported,
             preliminary=chance.random() < 0.1,
-            read=read,
-            acted=timedelta(hours=chance.uniform(2, 72)) if chance.random() < 0.85 else None,
+            read=sooner_or_later(chance, soon=0.93, hours=30),
+            acted=sooner_or_later(chance, soon=0.85, hours=72),
             amended=timedelta(hours=chance.uniform(20, 60)) if chance.random() < 0.03 else None,
         ),
         missing=missing,
         forgotten=forgotten,
+        chased=chance.random() < 0.9,
     )
+
+
+def sooner_or_later(chance: Random, *, soon: float, hours: float) -> timedelta | None:
+    """By themselves within hours; else, but for one in eight of the rest, when they have been reminded."""
+    if chance.random() < soon:
+        return timedelta(hours=chance.uniform(1, hours))
+    return timedelta(days=chance.uniform(4, 8)) if chance.random() < 0.88 else None
 
 
 def on_the_day(who: Person, upset: Upset, chance: Random) -> OnTheDay:
@@ -329,6 +356,7 @@ def ask_for(wanted: Wanted, stories: list[Story], starts_at: datetime) -> list[S
         for index, story in enumerate(stories)
         if story.course is Course.SCANNED
         and not story.asked_for
+        and story.upset not in (Upset.WE_MOVE, Upset.NOT_FASTED)
         and story.person.kind is not Kind.CHILD
         and story.person.illness.tracer == "FDG"
         and timedelta(days=2) <= midnight - story.refers_at <= timedelta(days=12)
