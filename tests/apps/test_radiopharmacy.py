@@ -189,11 +189,21 @@ def test_the_job_closes_each_run_that_passed_its_cut_off_once(monkeypatch):
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     made = make_network()
     closed, open_run = make_run(made), make_run(made, due_at=NOW + timedelta(days=2))
+    unwanted = make_run(made, due_at=NOW + timedelta(hours=1))
+    services.place_order(closed, activity_mbq=8_000, patients=8, now=closed.cut_off_at, by=BY)
     for _ in range(2):
         close_runs(timestamp=0)
-    assert kinds(closed) == ["order_cut_off"] and kinds(open_run) == []
-    allotment = ActivityAllotment.objects.get(supply_run=closed.pk)
+    assert kinds(closed) == ["order_placed", "order_cut_off"] and kinds(open_run) == []
+    assert kinds(unwanted) == [], "nobody ordered and nobody was promised: nothing happened"
+    allotment = ActivityAllotment.objects.get(supply_run=unwanted.pk)
     assert (allotment.total_mbq, allotment.free_mbq) == (0, 0)
+
+
+def test_a_cut_off_with_a_promise_and_no_order_is_told():
+    run = make_run(make_network())
+    ActivityAllotment.objects.update(free_mbq=5_000)
+    said = services.close_run(run, now=run.cut_off_at, by=BY).data
+    assert (said["ordered_mbq"], said["promised_mbq"]) == (0, 15_000)
 
 
 def test_a_barcode_is_drawn_with_its_quiet_zones():

@@ -93,11 +93,16 @@ def cancel_order(order: TracerOrder, *, reason: str, now: datetime, by: Actor) -
 
 @transaction.atomic
 def close_run(run: SupplyRun, *, now: datetime, by: Actor) -> Event | None:
-    """At the cut-off only what was ordered may still be promised. A second call changes nothing."""
+    """At the cut-off only what was ordered may still be promised. A second call changes nothing.
+
+    A run that nobody ordered from and nobody was promised of passes without an event: nothing happened.
+    """
     if now < run.cut_off_at or Event.objects.filter(subjects__contains=[run.pk], kind=EventKind.ORDER_CUT_OFF).exists():
         return None
     ordered = coming_mbq(run)
     row = allot(run, ordered)
+    if not ordered and row.total_mbq == 0:
+        return None
     return append(
         EventKind.ORDER_CUT_OFF,
         subjects={"run": run.pk},
