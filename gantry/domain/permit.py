@@ -1,7 +1,7 @@
 """Decides what an environmental permit allows: how much of a nuclide a site may hold, store and dispose of."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from gantry.domain.decay import Nuclide, fraction_left
@@ -24,8 +24,10 @@ class Terms:
     valid_from: date
     valid_to: date
     holding_mbq: float
-    sewer_mbq_a_month: float | None = None
+    monthly_mbq: Mapping[str, float] = field(default_factory=dict)
+    """By route: what may leave in a calendar month. A route that is not named has no limit."""
     accumulation: timedelta | None = None
+    """How long waste may be kept."""
 
     def in_force(self, on: date) -> bool:
         return self.valid_from <= on <= self.valid_to
@@ -65,17 +67,44 @@ def why_not_ordered(
         )
 
 
+def why_not_held(terms: Terms | None, *, held_mbq: float, more_mbq: float, on: date) -> Iterator[str]:
+    """Why something more may not be held here: a sealed source, a generator. What is here all the same is a breach."""
+    if terms is None:
+        return
+    if not terms.in_force(on):
+        yield f"Permit {terms.number} for {terms.nuclide} is not in force on {on:%-d %B %Y}"
+    elif held_mbq + more_mbq > terms.holding_mbq:
+        yield (
+            f"Permit {terms.number} allows {terms.holding_mbq:,.0f} MBq of {terms.nuclide} here; with this there would be "
+            f"{held_mbq + more_mbq:,.0f} MBq"
+        )
+
+
 def why_not_disposed(
     terms: Terms | None, *, route: str, activity_mbq: float, this_month_mbq: float, releases: Iterable[datetime],
     at: datetime,
 ) -> Iterator[str]:  # fmt: skip
-    """Why something may not leave now: still decaying in the store, or the month's sewer limit is used up."""
+    """Why something may not leave now: still decaying in the store, or the month's limit of its route is used up."""
     late = [moment for moment in releases if moment > at]
-    if route != "sewer" and late:
+    if route != SEWER and late:
         yield f"It decays until {max(late):%H:%M on %-d %B %Y} UTC"
-    limit = terms.sewer_mbq_a_month if terms else None
-    if route == "sewer" and limit is not None and this_month_mbq + activity_mbq > limit:
+    limit = terms.monthly_mbq.get(route) if terms else None
+    if limit is not None and this_month_mbq + activity_mbq > limit:
         yield (
-            f"{this_month_mbq:,.0f} MBq went to the sewer this month; with {activity_mbq:,.0f} MBq more it would be above "
-            f"the {limit:,.0f} MBq of the permit"
+            f"{in_words(this_month_mbq)} went to {WHERE.get(route, route)} this month; with {in_words(activity_mbq)} more it "
+            f"would be above the {in_words(limit)} of the permit"
         )
+
+
+def in_words(mbq: float) -> str:
+    """What has decayed is little: it keeps its digits."""
+    return f"{mbq:,.0f} MBq" if mbq >= 10 or not mbq else f"{mbq:.3g} MBq"
+
+
+SEWER = "sewer"
+WHERE = {SEWER: "the sewer", "solid": "ordinary waste", "contractor": "the contractor"}
+
+
+def kept_too_long(terms: Terms | None, *, since: datetime, at: datetime) -> bool:
+    """Whether waste has been kept for longer than the permit lets it accumulate."""
+    return terms is not None and terms.accumulation is not None and at - since > terms.accumulation

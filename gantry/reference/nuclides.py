@@ -23,6 +23,10 @@ NUCLIDES: dict[str, Fact[Nuclide]] = {
         _nuclide("Zr-89", timedelta(hours=78.4), "Published tables", recalled=True),
         _nuclide("Ge-68", timedelta(days=270.95), "Generator product characteristics"),
         _nuclide("Sr-82", timedelta(days=25.5), "Generator product characteristics"),
+        _nuclide("Cs-137", timedelta(days=30.08 * 365.25), "Published tables; check sources", recalled=True),
+        _nuclide("Co-57", timedelta(days=271.74), "Published tables; check sources", recalled=True),
+        _nuclide("Na-22", timedelta(days=2.602 * 365.25), "Published tables; check sources", recalled=True),
+        _nuclide("Ba-133", timedelta(days=10.55 * 365.25), "Published tables; check sources", recalled=True),
     )
 }
 

@@ -9,12 +9,14 @@ from django import forms
 
 from gantry.apps.radiopharmacy.services.batches import LOSSES, DeliveryFacts
 from gantry.apps.radiopharmacy.services.carriage import Parcel
+from gantry.apps.radiopharmacy.services.sources import SourceFacts
 from gantry.apps.ui.fields import DateField, Input, MomentField, NumberField
 from gantry.apps.ui.forms import Form, Section
 from gantry.domain.decay import Assay
 from gantry.domain.events import Cause, CauseCode, Initiator
 from gantry.domain.generator import Eluate, Kind
 from gantry.domain.instrument import DeviceKind, TestKind, linearity_percent, off_percent
+from gantry.domain.staff_dose import Part, Reading
 from gantry.domain.transport import Label
 from gantry.reference.causes import said
 from gantry.reference.generators import GENERATORS
@@ -246,9 +248,110 @@ class PermitForm(Form):
     number = forms.CharField(label="Permit number", max_length=40, widget=Input(width="10"))
     nuclide = forms.ChoiceField(label="Nuclide", choices=[(symbol, symbol) for symbol in NUCLIDES])
     holding_mbq = activity("May be held", min_value=0)
+    sealed = forms.BooleanField(label="Sealed sources", required=False)
     sewer_mbq_a_month = activity("To the sewer in a month", required=False)
+    solid_mbq_a_month = activity("With ordinary waste in a month", required=False)
+    contractor_mbq_a_month = activity("To a contractor in a month", required=False)
+    accumulation_days = forms.IntegerField(
+        label="Waste may be kept for, days", required=False, min_value=1, max_value=3650, widget=Input(width="4")
+    )
     valid_from = DateField(label="From")
     valid_to = DateField(label="To, that day included")
+
+
+class SourceForm(Form):
+    """A sealed source, as its certificate says."""
+
+    nuclide = forms.ChoiceField(label="Nuclide", choices=[(symbol, symbol) for symbol in NUCLIDES])
+    serial = forms.CharField(label="Serial number", max_length=60, widget=Input(width="10"))
+    what = forms.CharField(label="What it is for", max_length=80)
+    activity_mbq = activity("Activity on the certificate", min_value=0)
+    reference_at = MomentField(label="At")
+    kept_in = forms.CharField(label="Kept in", required=False, max_length=80)
+    already_happened = forms.BooleanField(label="It is here all the same: record it", required=False)
+
+    def __init__(self, *args: Any, refused: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not refused:
+            del self.fields["already_happened"]
+
+    def facts(self) -> SourceFacts:
+        given = self.cleaned_data
+        return SourceFacts(
+            given["nuclide"], given["serial"], given["what"], float(given["activity_mbq"]), given["reference_at"],
+            given["kept_in"],
+        )  # fmt: skip
+
+
+class SourceActForm(Form):
+    """A leak test, or its leaving."""
+
+    source = forms.ChoiceField(label="Source")
+    act = forms.ChoiceField(
+        label="What happened?",
+        choices=[("passed", "Leak test passed"), ("failed", "Leak test FAILED"), ("gone", "It has left the site")],
+    )
+    to = forms.CharField(label="Taken by, if it has left", required=False, max_length=160)
+    at = MomentField(label="When", initial="now")
+
+    def __init__(self, *args: Any, sources: Iterable[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["source"].choices = list(sources)
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if given.get("act") == "gone" and not given.get("to", "").strip():
+            self.add_error("to", "Say who has taken it")
+        return given
+
+
+class StaffDoseForm(Form):
+    """One badge, one period."""
+
+    person = forms.ChoiceField(label="Person")
+    part = forms.ChoiceField(label="Badge", choices=[(p.value, p.value.capitalize()) for p in Part])
+    first = DateField(label="From")
+    last = DateField(label="To, that day included")
+    msv = NumberField(label="Read", unit="mSv", width="5", max_digits=7, decimal_places=3, min_value=0)
+    corrects = forms.ChoiceField(label="Instead of", required=False)
+
+    def __init__(
+        self, *args: Any, people: Iterable[tuple[str, str]], known: Iterable[tuple[str, str]], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["person"].choices = list(people)
+        self.fields["corrects"].choices = [("", "A new reading"), *known]
+
+    def reading(self) -> Reading:
+        given = self.cleaned_data
+        return Reading(Part(given["part"]), given["first"], given["last"], float(given["msv"]))
+
+
+class LookForm(Form):
+    finding = forms.CharField(label="What you found", max_length=600, widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class KitForm(Form):
+    """A kit labelled with an elution: a batch of its own."""
+
+    tracer = forms.ChoiceField(label="Product")
+    kit = forms.CharField(label="Kit", max_length=80)
+    kit_lot = forms.CharField(label="Kit's lot", max_length=40, widget=Input(width="10"))
+    number = forms.CharField(label="Batch number", max_length=60, widget=Input(width="10", autocomplete="off"))
+    activity_mbq = activity("Measured in the vial", min_value=1)
+    volume_ml = NumberField(label="Volume", unit="mL", required=False, max_digits=5, decimal_places=2, min_value=0)
+    at = MomentField(label="Measured", initial="now")
+    instrument = instrument()
+    expires_at = MomentField(label="Expires", past=False)
+
+    def __init__(self, *args: Any, products: Iterable[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["tracer"].choices = list(products)
+
+
+class ReturnForm(Form):
+    reason = forms.CharField(label="Why it goes back", max_length=400)
+    at = MomentField(label="When", initial="now")
 
 
 class ConsignForm(Form):

@@ -11,6 +11,7 @@ from gantry.apps.booking.models import Appointment
 from gantry.domain.access import Scope
 from gantry.domain.generator import DAY, DayState
 from gantry.domain.ledger import Way
+from gantry.domain.staff_dose import Part
 from gantry.domain.supply import BATCH, DOSE, ORDER, BatchState, DoseState, OrderState
 
 
@@ -261,20 +262,23 @@ class LedgerEntry(Row):
 
 
 class Permit(Row):
-    """Environmental permit for open sources: one row for each nuclide that it names."""
+    """Environmental permit: one row for each nuclide that it names, open or sealed."""
 
     site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="permits")
     number = models.CharField(max_length=40)
     nuclide = models.CharField(max_length=8)
     holding_mbq = models.FloatField()
     sewer_mbq_a_month = models.FloatField(null=True)
+    solid_mbq_a_month = models.FloatField(null=True)
+    contractor_mbq_a_month = models.FloatField(null=True)
     accumulation_days = models.PositiveSmallIntegerField(null=True)
     valid_from = models.DateField()
     valid_to = models.DateField()
+    sealed = models.BooleanField(default=False)
     assumed = models.BooleanField(default=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["site", "nuclide", "valid_from"], name="permit_once")]
+        constraints = [models.UniqueConstraint(fields=["site", "nuclide", "sealed", "valid_from"], name="permit_once")]
 
     def __str__(self) -> str:
         return f"{self.number} {self.nuclide}"
@@ -427,3 +431,81 @@ class Consignment(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return of_site(scope, "batch__site")
+
+
+class SealedSource(Row):
+    """A source that is never opened: a check source, a transmission rod. Held against the permit until it has gone."""
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="sources")
+    nuclide = models.CharField(max_length=8)
+    serial = models.CharField(max_length=60)
+    what = models.CharField(max_length=80)
+    activity_mbq = models.FloatField()
+    """At `reference_at`."""
+    reference_at = models.DateTimeField()
+    kept_in = models.CharField(max_length=80, blank=True)
+    received_at = models.DateTimeField()
+    leak_tested_at = models.DateTimeField(null=True)
+    leak_passed = models.BooleanField(default=True)
+    gone_at = models.DateTimeField(null=True)
+    gone_to = models.CharField(max_length=160, blank=True)
+    breach = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "serial"], name="source_once")]
+
+    def __str__(self) -> str:
+        return f"{self.nuclide} {self.serial}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+class StaffDose(Row):
+    """What one badge of one person read over one period. Never edited: another corrects it."""
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="+")
+    person = models.ForeignKey("accounts.Person", on_delete=models.PROTECT, related_name="+")
+    part = models.CharField(max_length=20, choices=[(p.value, p.value) for p in Part])
+    first = models.DateField()
+    last = models.DateField()
+    msv = models.FloatField()
+    asks = models.JSONField(default=list)
+    """Why somebody is asked to look, by the limits of its day."""
+    by_name = models.CharField(max_length=120)
+    recorded_at = models.DateTimeField()
+    event = models.UUIDField()
+    corrects = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="corrected_by")
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(msv__gte=0), name="staff_dose_not_below_nothing")]
+        indexes = [models.Index(fields=["site", "last"], name="staff_dose_period")]
+        triggers = [APPEND_ONLY]
+
+    def __str__(self) -> str:
+        return f"{self.part} {self.msv:g} mSv"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+class StaffDoseReview(Row):
+    """Somebody looked at a reading that asked for it, and what they found."""
+
+    reading = models.OneToOneField(StaffDose, on_delete=models.PROTECT, related_name="review")
+    finding = models.TextField()
+    by_name = models.CharField(max_length=120)
+    at = models.DateTimeField()
+    event = models.UUIDField()
+
+    class Meta:
+        triggers = [APPEND_ONLY]
+
+    def __str__(self) -> str:
+        return self.finding
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope, "reading__site")

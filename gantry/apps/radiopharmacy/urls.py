@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gantry.apps.radiopharmacy.views import batches, carriage, doses, generators, holdings, instruments, today
+from gantry.apps.radiopharmacy.views import batches, carriage, doses, generators, holdings, instruments, staff, today
 
 app_name = "tracer"
 urlpatterns = [
@@ -18,6 +18,10 @@ urlpatterns = [
     path("generators/", generators.generators, name="generators"),
     path("generators/<uuid:key>/", generators.generator, name="generator"),
     path("holdings/", holdings.holdings, name="holdings"),
+    path("disposals/", holdings.disposals, name="disposals"),
+    path("staff/", staff.staff, name="staff"),
+    path("staff/<uuid:key>/", staff.look, name="look"),
+    path("batches/<uuid:key>/arrived/", batches.receive_sent, name="receive_sent"),
     path("instruments/", instruments.instruments, name="instruments"),
     path("doses/<uuid:key>/", doses.dose, name="dose"),
     path("doses/<uuid:key>/label/", doses.label, name="label"),

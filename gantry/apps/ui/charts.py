@@ -97,11 +97,16 @@ def decay_chart(
     floor_mbq: float | None = None,
     floor_label: str = "Least for a dose",
     marks: Sequence[tuple[datetime, str]] = (),
+    committed_at: Callable[[datetime], float] | None = None,
 ) -> Chart:
-    """Activity against the clock. The domain does the physics: `activity_at` is asked, never computed here."""
+    """Activity against the clock. The domain does the physics: `activity_at` is asked, never computed here.
+
+    `committed_at` is what is promised of it: a second line, and what lies between the two is free.
+    """
     values = [activity_at(moment) for moment in moments]
+    promised = [committed_at(moment) for moment in moments] if committed_at else []
     labels = [f"{moment.astimezone(zone):%H:%M}" for moment in moments]
-    scale = _Scale([*values, *([floor_mbq] if floor_mbq is not None else [])], True)
+    scale = _Scale([*values, *promised, *([floor_mbq] if floor_mbq is not None else [])], True)
     first, last = moments[0], moments[-1]
 
     def across(moment: datetime) -> float:
@@ -116,6 +121,15 @@ def decay_chart(
         f'<polygon class="chart__area" points="{LEFT},{base:.1f} {points} {across(last):.1f},{base:.1f}"/>',
         f'<polyline class="chart__line chart__line--0" points="{points}"/>',
     ]
+    if committed_at is not None:
+        below = " ".join(f"{across(m):.1f},{scale.y(committed_at(m)):.1f}" for m in steps)
+        body.append(f'<polyline class="chart__line chart__line--1" points="{below}"/>')
+        for number, words in enumerate(("Here and expected", "Committed")):
+            x, y = LEFT + number * 190, HEIGHT - 8
+            body.append(
+                f'<line class="chart__line chart__line--{number}" x1="{x}" x2="{x + 30}" y1="{y}" y2="{y}"/>'
+                f'<text class="chart__tick" x="{x + 36}" y="{y + 4}">{words}</text>'
+            )
     for at, label in marks:
         x = across(at)
         side, shift = ("end", -4) if x > WIDTH * 0.75 else ("start", 4)
@@ -136,12 +150,25 @@ def decay_chart(
             if enough_until
             else f" Never as much as {say_mbq(floor_mbq)}."
         )
+    if committed_at is None:
+        rows = [(label, say_mbq(value)) for label, value in zip(labels, values, strict=True)]
+        return Chart(title, _svg(title, sentence, body), sentence, ("Time", "Activity"), rows)
+    least = min(zip(values, promised, labels, strict=True), key=lambda each: each[0] - each[1])
+    free = least[0] - least[1]
+    sentence += (
+        f" At the tightest, {least[2]}, {say_mbq(free) + ' is free' if free >= 0 else say_mbq(-free) + ' is short'}."
+    )
+    table = [
+        (
+            label,
+            say_mbq(value),
+            say_mbq(part),
+            say_mbq(value - part) if value >= part else f"short {say_mbq(part - value)}",
+        )
+        for label, value, part in zip(labels, values, promised, strict=True)
+    ]
     return Chart(
-        title,
-        _svg(title, sentence, body),
-        sentence,
-        ("Time", "Activity"),
-        [(label, say_mbq(value)) for label, value in zip(labels, values, strict=True)],
+        title, _svg(title, sentence, body), sentence, ("Time", "Here and expected", "Committed", "Free"), table
     )
 
 

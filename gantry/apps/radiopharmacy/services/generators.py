@@ -22,6 +22,7 @@ from gantry.apps.radiopharmacy.services import ledger
 from gantry.apps.radiopharmacy.services.batches import new_barcode
 from gantry.apps.radiopharmacy.services.batches import record as record_batch
 from gantry.apps.radiopharmacy.services.bench import Reading
+from gantry.apps.radiopharmacy.services.permits import held_mbq, permit_for, terms_of
 from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.apps.radiopharmacy.services.stock import nuclide_of
 from gantry.domain.decay import Assay
@@ -39,6 +40,7 @@ from gantry.domain.generator import (
 )
 from gantry.domain.ledger import Way
 from gantry.domain.lifecycle import advance
+from gantry.domain.permit import why_not_held
 from gantry.domain.supply import BatchState
 from gantry.reference.generators import ELUTION_YIELD, GENERATORS
 
@@ -51,9 +53,18 @@ def kind_of(generator: Generator) -> Kind:
 
 
 def install(
-    site: Site, *, kind: str, number: str, made_at: datetime, calibrated_mbq: float, calibrated_at: datetime
-) -> Generator:
-    """A repeat finds the same one. Raises KeyError for a kind that is not in the table."""
+    site: Site, *, kind: str, number: str, made_at: datetime, calibrated_mbq: float, calibrated_at: datetime,
+    already_happened: bool = False,
+) -> Generator:  # fmt: skip
+    """A repeat finds the same one. Raises KeyError for a kind that is not in the table, NotDone above the permit."""
+    parent = GENERATORS[kind].value.parent
+    if not already_happened and not Generator.objects.filter(site=site, number=number.strip()).exists():
+        comes_at = max(made_at, calibrated_at)
+        on = comes_at.astimezone(ZoneInfo(site.zone)).date()
+        held = held_mbq(site, parent, at=comes_at)
+        terms = terms_of(permit_for(site, parent.symbol, on))
+        if why := list(why_not_held(terms, held_mbq=held, more_mbq=calibrated_mbq, on=on)):
+            raise NotDone(why)
     return Generator.objects.get_or_create(
         site=site,
         number=number.strip(),
@@ -64,6 +75,13 @@ def install(
             "calibrated_at": calibrated_at,
         },
     )[0]
+
+
+def retire(generator: Generator, *, at: datetime) -> Generator:
+    """Off the site: its parent is held no longer. A repeat changes nothing."""
+    Generator.objects.filter(pk=generator.pk, retired_at=None).update(retired_at=at)
+    generator.refresh_from_db()
+    return generator
 
 
 def day_of(generator: Generator, at: datetime) -> GeneratorDay:

@@ -12,19 +12,30 @@ from django.db.models import Q
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.services import append
 from gantry.apps.estate.models import Site
-from gantry.apps.radiopharmacy.models import Disposal, LedgerEntry, Permit, SupplyRun, TracerOrder, WasteItem
+from gantry.apps.radiopharmacy.models import (
+    Disposal,
+    Generator,
+    LedgerEntry,
+    Permit,
+    SupplyRun,
+    TracerOrder,
+    WasteItem,
+)
 from gantry.apps.radiopharmacy.services.ledger import as_entries, as_entry
 from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.apps.radiopharmacy.services.stock import nuclide_of
-from gantry.domain.decay import Nuclide, fraction_left
+from gantry.domain.decay import Assay, Nuclide, fraction_left
 from gantry.domain.events import Actor, CauseCode, EventKind
 from gantry.domain.ledger import STILL_HERE, Way, on_site_mbq, standing
-from gantry.domain.permit import Coming, Terms, release_at, why_not_disposed, why_not_ordered
+from gantry.domain.permit import Coming, Terms, kept_too_long, release_at, why_not_disposed, why_not_ordered
 from gantry.domain.supply import OrderState
 from gantry.reference.causes import CauseOwner, causes_on
+from gantry.reference.generators import GENERATORS
 from gantry.reference.hot_lab import TO_SEWER
 from gantry.reference.nuclides import NUCLIDES
 
+KEPT_FOR = timedelta(days=400)
+"""Further back nothing of these nuclides is left to be kept."""
 FORGET_AFTER = 30
 """Half-lives: a thousand-millionth is left."""
 
@@ -35,17 +46,26 @@ def entries_at(site: Site, nuclide: Nuclide, at: datetime) -> list[LedgerEntry]:
 
 
 def held_mbq(site: Site, nuclide: Nuclide, *, at: datetime) -> float:
-    """Everything of a nuclide that is on the premises, in vials, syringes, bins and on the floor."""
+    """Everything of a nuclide that is here unsealed: in vials, syringes, bins, on the floor, and on generators' columns."""
     gone = Disposal.objects.filter(
         site=site, nuclide=nuclide.symbol, at__lte=at, at__gte=at - FORGET_AFTER * nuclide.half_life
     )
     away = sum(one.activity_mbq * fraction_left(nuclide, at - one.at) for one in gone)
-    return max(0.0, on_site_mbq(as_entries(entries_at(site, nuclide, at)), at) - away)
+    return max(0.0, on_site_mbq(as_entries(entries_at(site, nuclide, at)), at) - away) + on_columns_mbq(
+        site, nuclide, at=at
+    )
 
 
-def permit_for(site: Site, nuclide: str, on: date) -> Permit | None:
+def on_columns_mbq(site: Site, nuclide: Nuclide, *, at: datetime) -> float:
+    """A parent nuclide on its generators. What has grown on a column is the daughter's, and counts once it is eluted."""
+    kinds = [code for code, fact in GENERATORS.items() if fact.value.parent == nuclide]
+    here = Generator.objects.filter(site=site, kind__in=kinds, made_at__lte=at).exclude(retired_at__lte=at)
+    return sum(Assay(nuclide, one.calibrated_mbq, one.calibrated_at).activity_at(at) for one in here)
+
+
+def permit_for(site: Site, nuclide: str, on: date, *, sealed: bool = False) -> Permit | None:
     """The one in force, else the latest: a permit that has run out still says so."""
-    mine = Permit.objects.filter(site=site, nuclide=nuclide)
+    mine = Permit.objects.filter(site=site, nuclide=nuclide, sealed=sealed)
     return mine.filter(valid_from__lte=on, valid_to__gte=on).first() or mine.order_by("-valid_to").first()
 
 
@@ -59,6 +79,9 @@ def add_permit(
     valid_from: date,
     valid_to: date,
     accumulation_days: int | None = None,
+    solid_mbq_a_month: float | None = None,
+    contractor_mbq_a_month: float | None = None,
+    sealed: bool = False,
 ) -> Permit:
     """One row a nuclide, as the paper says. Raises NotDone when a row of that day is there already."""
     if valid_to < valid_from:
@@ -66,11 +89,14 @@ def add_permit(
     row, made = Permit.objects.get_or_create(
         site=site,
         nuclide=nuclide,
+        sealed=sealed,
         valid_from=valid_from,
         defaults={
             "number": number.strip(),
             "holding_mbq": holding_mbq,
             "sewer_mbq_a_month": sewer_mbq_a_month,
+            "solid_mbq_a_month": solid_mbq_a_month,
+            "contractor_mbq_a_month": contractor_mbq_a_month,
             "valid_to": valid_to,
             "accumulation_days": accumulation_days,
         },
@@ -84,10 +110,20 @@ def terms_of(permit: Permit | None) -> Terms | None:
     if permit is None:
         return None
     days = permit.accumulation_days
+    by_route = {
+        "sewer": permit.sewer_mbq_a_month,
+        "solid": permit.solid_mbq_a_month,
+        "contractor": permit.contractor_mbq_a_month,
+    }
     return Terms(
-        permit.number, permit.nuclide, permit.valid_from, permit.valid_to, permit.holding_mbq, permit.sewer_mbq_a_month,
+        permit.number,
+        permit.nuclide,
+        permit.valid_from,
+        permit.valid_to,
+        permit.holding_mbq,
+        {route: limit for route, limit in by_route.items() if limit is not None},
         None if days is None else timedelta(days=days),
-    )  # fmt: skip
+    )
 
 
 def why_over_permit(run: SupplyRun, activity_mbq: float, *, now: datetime) -> list[str]:
@@ -128,6 +164,57 @@ def sewer_this_month(site: Site, nuclide: str, *, at: datetime) -> float:
     return sum(poured.values_list("activity_mbq", flat=True)) + net * TO_SEWER.value
 
 
+def month_by_route(site: Site, nuclide: str, route: str, *, at: datetime) -> float:
+    """What has left by this route in the site's calendar month."""
+    if route == "sewer":
+        return sewer_this_month(site, nuclide, at=at)
+    first, end = month_of(site, at)
+    gone = Disposal.objects.filter(site=site, nuclide=nuclide, route=route, at__gte=first, at__lt=end)
+    return float(sum(gone.values_list("activity_mbq", flat=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class MonthLine:
+    """One nuclide by one route in one calendar month, against what the permit of its last day allows."""
+
+    first: date
+    nuclide: str
+    route: str
+    activity_mbq: float
+    limit_mbq: float | None
+
+    @property
+    def over(self) -> bool:
+        return self.limit_mbq is not None and self.activity_mbq > self.limit_mbq
+
+
+ROUTES = ("sewer", "solid", "contractor")
+
+
+def months_of(site: Site, *, at: datetime, count: int = 12) -> list[MonthLine]:
+    """The last months of every nuclide that left by any route, newest first."""
+    zone, found = ZoneInfo(site.zone), []
+    month = at.astimezone(zone).date().replace(day=1)
+    for _ in range(count):
+        middle = datetime.combine(month.replace(day=15), time(12), tzinfo=zone)
+        first, end = month_of(site, middle)
+        symbols = set(
+            LedgerEntry.objects.filter(site=site, at__gte=first, at__lt=end, way=Way.ADMINISTERED).values_list(
+                "nuclide", flat=True
+            )
+        ) | set(Disposal.objects.filter(site=site, at__gte=first, at__lt=end).values_list("nuclide", flat=True))
+        last = (end - timedelta(days=1)).astimezone(zone).date()
+        for symbol in sorted(symbols):
+            terms = terms_of(permit_for(site, symbol, last))
+            for route in ROUTES:
+                mbq = month_by_route(site, symbol, route, at=middle)
+                limit = terms.monthly_mbq.get(route) if terms else None
+                if mbq or limit is not None:
+                    found.append(MonthLine(month, symbol, route, mbq, limit))
+        month = (month - timedelta(days=1)).replace(day=1)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """One thing in the decay store."""
@@ -135,6 +222,8 @@ class Stored:
     entry: LedgerEntry
     now_mbq: float
     release_at: datetime
+    too_long: bool = False
+    """Kept for longer than the permit lets waste accumulate."""
 
     @property
     def what(self) -> str:
@@ -145,17 +234,22 @@ class Stored:
 
 def decay_store(site: Site, *, at: datetime) -> list[Stored]:
     """What is kept until it has decayed, without what has been disposed of; soonest first."""
-    month = at - timedelta(days=31)
+    month = at - KEPT_FOR
     gone = {pk for row in Disposal.objects.filter(site=site, at__gte=month) for pk in row.entries}
     ways = [way.value for way in STILL_HERE]
     rows = LedgerEntry.objects.filter(site=site, way__in=ways, at__gte=month, at__lte=at, activity_mbq__gt=0)
     holding = {each.key for each in standing(as_entries(rows))}
-    stored = []
+    stored: list[Stored] = []
+    terms: dict[str, Terms | None] = {}
+    on = at.astimezone(ZoneInfo(site.zone)).date()
     for row in rows.select_related("batch"):
         if row.pk in gone or str(row.pk) not in holding:
             continue
         nuclide = NUCLIDES[row.nuclide].value
-        stored.append(Stored(row, as_entry(row).mbq(at), release_at(nuclide, row.at)))
+        if row.nuclide not in terms:
+            terms[row.nuclide] = terms_of(permit_for(site, row.nuclide, on))
+        long = kept_too_long(terms[row.nuclide], since=row.at, at=at)
+        stored.append(Stored(row, as_entry(row).mbq(at), release_at(nuclide, row.at), long))
     return sorted(stored, key=lambda s: s.release_at)
 
 
@@ -186,7 +280,7 @@ def dispose(
             terms_of(permit_for(site, symbol, on)),
             route=route,
             activity_mbq=mbq,
-            this_month_mbq=sewer_this_month(site, symbol, at=at),
+            this_month_mbq=month_by_route(site, symbol, route, at=at),
             releases=[release_at(known, row.at) for row in items],
             at=at,
         )

@@ -62,6 +62,38 @@ def receive(request: HttpRequest, order: UUID) -> HttpResponse:
         )
 
 
+@requires(Verb.RECEIVE_TRACER)
+def receive_sent(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Part of a batch that another site sent: measured here, into quarantine here."""
+    row = get_object_or_404(Batch.objects.for_user(request.acting.scope).select_related("site", "supplier"), pk=key)
+    zone = zone_of(row.site)
+    initial = {
+        "number": row.number,
+        "stated_mbq": round(row.activity_mbq, 2),
+        "reference_at": row.reference_at,
+        "expires_at": row.expires_at,
+        "volume_ml": row.volume_ml,
+    }
+    form = ReceiveForm(request.POST or None, initial=initial, now=request.now, zone=zone)
+    with timezone.override(zone):
+        if request.method == "POST" and form.is_valid():
+            try:
+                services.receive_transfer(row, form.facts(), now=request.now, by=request.acting.actor)
+                messages.success(
+                    request, f"Batch {row.number} is in quarantine until it is released and accepted here."
+                )
+                return redirect("tracer:batch", row.pk)
+            except (Stale, IllegalMove):
+                row.refresh_from_db()
+                form.add_error(None, f"This batch is {row.state.replace('_', ' ')} already")
+        return render(
+            request,
+            "tracer/receive_sent.html",
+            {"batch": row, "tracer": name_of(row.tracer), "form": form},
+            status=422 if form.errors else 200,
+        )
+
+
 @requires(*SEES)
 def batch(request: HttpRequest, key: UUID) -> HttpResponse:
     row = get_object_or_404(

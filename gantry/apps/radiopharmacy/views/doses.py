@@ -15,7 +15,7 @@ from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.services import why_not_measured_with
 from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.barcodes import code_128
-from gantry.apps.radiopharmacy.forms import CheckForm, DrawForm, ResidualForm, WasteForm
+from gantry.apps.radiopharmacy.forms import CheckForm, DrawForm, ResidualForm, ReturnForm, WasteForm
 from gantry.apps.radiopharmacy.models import Batch, Dose
 from gantry.apps.radiopharmacy.services.doses import residual_of
 from gantry.apps.radiopharmacy.services.prescribing import advice_for
@@ -171,7 +171,8 @@ def dose(request: HttpRequest, key: UUID) -> HttpResponse:
     residual = ResidualForm(request.POST if what == "residual" else None, prefix="left", initial=initial, **told)
     wasting = WasteForm(request.POST if what == "waste" else None, prefix="waste", **told)
     check = CheckForm(request.POST if what == "check" else None, prefix="check", initial=initial, **told)
-    form = {"residual": residual, "waste": wasting, "check": check}.get(what)
+    back = ReturnForm(request.POST if what == "return" else None, prefix="back", **told)
+    form = {"residual": residual, "waste": wasting, "check": check, "return": back}.get(what)
     with timezone.override(zone):
         may = request.acting.may(Verb.DRAW)
         if request.method == "POST" and may and form is not None and form.is_valid():
@@ -190,6 +191,7 @@ def dose(request: HttpRequest, key: UUID) -> HttpResponse:
                 "check": check,
                 "residual": residual,
                 "wasting": wasting,
+                "back": back,
                 "events": timeline(row.pk),
                 "may_draw": may,
             },
@@ -236,6 +238,9 @@ def settle(request: HttpRequest, row: Dose, what: str, form) -> None:
                 messages.error(request, "It is not what its label says. It may not be given until somebody knows why.")
             else:
                 messages.success(request, "It is what its label says.")
+        elif what == "return":
+            services.return_dose(row, reason=given["reason"], at=given["at"], now=now, by=by)
+            messages.success(request, "Sent back unopened: it is in the ledger.")
         else:
             services.waste(row, cause=form.given_cause(), at=given["at"], now=now, by=by)
             messages.success(request, "Wasted, with its cause.")

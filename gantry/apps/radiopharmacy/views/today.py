@@ -24,7 +24,7 @@ from gantry.apps.ui.parts import Chart
 from gantry.domain.access import Verb
 from gantry.domain.decay import Assay
 from gantry.domain.lifecycle import IllegalMove
-from gantry.domain.supply import OrderState
+from gantry.domain.supply import BatchState, OrderState
 from gantry.reference.hot_lab import DISPENSE_LOSS
 from gantry.reference.tracers import TRACERS
 
@@ -101,6 +101,9 @@ def today(request: HttpRequest) -> HttpResponse:
                 ],
                 "charts": [chart(product, hours[product], site) for product in products],
                 "hours": [(name_of(product), hours[product]) for product in products],
+                "sent": Batch.objects.for_user(scope)
+                .filter(site=site, state=BatchState.EXPECTED, order=None)
+                .order_by("reference_at"),
                 "waiting": waiting.select_related(*together).order_by("drawn_at"),
                 "given": given.select_related(*together).order_by("injected_at"),
                 "may_order": request.acting.may(Verb.ORDER_TRACER),
@@ -111,16 +114,27 @@ def today(request: HttpRequest) -> HttpResponse:
 
 
 def chart(product: str, hours: list[Hour], site: Site) -> Chart:
-    """What is in accepted vials as it decays, and what comes; the sum between hours is the domain's, not the chart's."""
+    """What is here and comes, as it decays, and what of it is promised; the sums between hours are the domain's."""
     nuclide = services.nuclide_of(product)
 
+    def before(moment: datetime) -> Hour:
+        return max((h for h in hours if h.at <= moment), key=lambda h: h.at, default=hours[0])
+
     def at(moment: datetime) -> float:
-        last = max((h for h in hours if h.at <= moment), key=lambda h: h.at, default=hours[0])
+        last = before(moment)
         return Assay(nuclide, last.left_mbq + last.coming_mbq, last.at).activity_at(moment)
 
+    def committed(moment: datetime) -> float:
+        last = before(moment)
+        return Assay(nuclide, last.needed_mbq, last.at).activity_at(moment)
+
     return decay_chart(
-        f"{name_of(product)}: here and expected", [hour.at for hour in hours], at, zone=zone_of(site)
-    )  # fmt: skip
+        f"{name_of(product)}: committed and free",
+        [hour.at for hour in hours],
+        at,
+        zone=zone_of(site),
+        committed_at=committed,
+    )
 
 
 @requires(Verb.ORDER_TRACER)
