@@ -6,7 +6,7 @@ minutes of travel. `plain_choices` says the same thing slowly: it judges the com
 that is loaded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock, Thread
 
 from gantry.solvers.offers.plain import plain_choices, plain_fit
@@ -30,6 +30,7 @@ from gantry.solvers.offers.question import (
     query,
     reach,
 )
+from gantry.solvers.offers.several import take, without
 
 __all__ = [
     "GRID_MIN",
@@ -50,6 +51,7 @@ __all__ = [
     "best_choices",
     "distances_km",
     "load",
+    "one_each",
     "places",
     "plain_choices",
     "plain_fit",
@@ -86,6 +88,18 @@ def best_choices(calendar: NetworkCalendar, need: Need, wish: Wish = NO_WISH, *,
         return []
     search = _compiled[0] if _compiled else plain_choices
     return search(calendar, asked, limit)
+
+
+def one_each(calendar: NetworkCalendar, asked: Sequence[tuple[Need, Wish]]) -> list[Choice | None]:
+    """The best choice for each in this order, beside what those before them were given. None where nothing is left."""
+    left, found = without(calendar), []
+    for need, wish in asked:
+        best = next(iter(best_choices(left, need, wish, limit=1)), None)
+        given = query(left, need, wish)
+        if best is not None and given is not None:
+            take(left, given, best)
+        found.append(best)
+    return found
 
 
 def arrival_at(calendar: NetworkCalendar, choice: Choice) -> int:

@@ -12,7 +12,7 @@ from gantry.apps.booking.services.changing import (
 )
 from gantry.apps.booking.services.holding import Gone, Refused, confirm, expire_holds, hold, let_go
 from gantry.apps.booking.services.need import need_of, prescribed_mbq, shape_for
-from gantry.apps.booking.services.offering import Choice, Offer, decline, make_offers, offers_for
+from gantry.apps.booking.services.offering import Choice, Offer, decline, make_offers, offers_for, one_each
 from gantry.apps.booking.services.rechecking import recheck_authorisations
 from gantry.apps.booking.services.recorded import history_faults
 from gantry.apps.booking.services.telling import log_attempt, tell
@@ -38,6 +38,7 @@ __all__ = [
     "need_of",
     "not_attended",
     "offers_for",
+    "one_each",
     "prescribed_mbq",
     "recheck_authorisations",
     "shape_for",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ from gantry.apps.booking.calendar import network_calendar
 from gantry.apps.booking.models import SlotOffer
 from gantry.apps.booking.services.need import need_of, shape_for
 from gantry.apps.estate.models import Scanner, Site
-from gantry.apps.referrals.models import RequestedProcedure
+from gantry.apps.referrals.models import Authorisation, RequestedProcedure
 from gantry.apps.referrals.services import authorisation_for
 from gantry.domain.appointment import Planned, fit_in_words, planned
 from gantry.domain.events import Actor, EventKind
@@ -100,6 +100,40 @@ def offers_for(
                 distance_km=away,
                 reason="; ".join(parts),
                 parts=parts,
+            )
+        )
+    return made
+
+
+def one_each(
+    wanted: Sequence[tuple[RequestedProcedure, Authorisation]], *, from_day: date, now: datetime
+) -> list[Offer | None]:
+    """The best choice for each from that day on, in this order: no two of them have the same place and time."""
+    calendar = network_calendar(now)
+    wish = Wish(from_day=from_day)
+    needs = [need_of(procedure, authorisation, now=now) for procedure, authorisation in wanted]
+    found = search.one_each(calendar, [(need, wish) for need in needs])
+    rows = {calendar.rows[each.row] for each in found if each is not None}
+    names = dict(Scanner.objects.filter(pk__in=rows).values_list("pk", "name"))
+    zones = dict(Site.objects.filter(pk__in=calendar.sites).values_list("pk", "zone"))
+    made: list[Offer | None] = []
+    for each, (procedure, _) in zip(found, wanted, strict=True):
+        if each is None:
+            made.append(None)
+            continue
+        site, scanner = calendar.sites[each.site], calendar.rows[each.row]
+        arrival = datetime.fromtimestamp(search.arrival_at(calendar, each) * 60, UTC)
+        made.append(
+            Offer(
+                choice=Choice(site, scanner, arrival),
+                site_name=calendar.names[each.site],
+                scanner_name=names[scanner],
+                plan=planned(shape_for(procedure), arrival),
+                zone=zones[site],
+                late=each.late,
+                distance_km=None,
+                reason="",
+                parts=(),
             )
         )
     return made

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from gantry.apps.audit.models import Event
 from gantry.apps.booking.calendar import FAULT_SHUTS_FOR
 from gantry.apps.booking.models import Appointment, Reservation
-from gantry.apps.booking.services import offers_for, prescribed_mbq, shape_for
+from gantry.apps.booking.services import offers_for, one_each, prescribed_mbq, shape_for
 from gantry.apps.booking.services.need import nuclide_for
 from gantry.apps.booking.services.offering import Offer
 from gantry.apps.booking.services.places import why_not
@@ -90,7 +90,9 @@ def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
         Appointment.objects.filter(
             site=site, scan_at__gte=origin, scan_at__lt=end, state__in=[s.value for s in SHOWN]
         )
-        .select_related("site", "scanner", "procedure__referral", "referral__patient", "authorisation__procedure__referral")
+        .select_related(
+            "site", "scanner", "procedure__referral__patient", "referral__patient", "authorisation__procedure__referral"
+        )
         .order_by("scan_at", "pk")
     )  # fmt: skip
     others = _other_sites(site, rows) if wide else []
@@ -417,19 +419,18 @@ def _journey(row: Appointment) -> int:
 
 
 def other_days(built: Built, *, now: datetime) -> dict[str, Offer]:
-    """For everybody not injected yet: the network's best time on a later day, no scanner twice at once."""
-    found: dict[str, Offer] = {}
-    taken: list[Taken] = []
+    """For everybody not injected yet: the network's best time on a later day, no scanner, room or activity twice."""
     graver = sorted(built.day.patients, key=lambda p: -p.weight)
-    for ref in (patient.ref for patient in graver):
-        facts = built.circumstances.get(ref)
+    wanted = []
+    for patient in graver:
+        facts, row = built.circumstances.get(patient.ref), built.appointments[patient.ref]
         if facts is None or facts.standing in (Standing.INJECTED, Standing.SCANNING, Standing.SCANNED):
             continue
-        offer = next(later_offers(built, ref, taken, now=now), None)
-        if offer is not None:
-            taken.append((offer.choice.scanner, offer.plan.scanner.start, offer.plan.scanner.end))
-            found[ref] = offer
-    return found
+        if row.authorisation.state == "valid":
+            wanted.append((patient.ref, row))
+    asked = [(row.procedure, row.authorisation) for _, row in wanted]
+    found = one_each(asked, from_day=built.on + timedelta(days=1), now=now)
+    return {ref: offer for (ref, _), offer in zip(wanted, found, strict=True) if offer is not None}
 
 
 type Taken = tuple[UUID, datetime, datetime]
