@@ -58,6 +58,10 @@ def test_a_plan_and_its_proof_are_read_back():
         value=2.0,
         mbq={"D1": 0.5},
         share={("P1", "D2"): 3.0},
+        starts={"P2": Window(540, 700)},
+        draws={"P2": frozenset({"D1"})},
+        scanned=frozenset({"P1"}),
+        left_out=frozenset({"P2"}),
     )
     proof = Certificate(2, 0, (prices,))
     document = json.loads(json.dumps(write_plan(of_day, plan, proof)))

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from gantry.domain.scheduling.certificate import (
     Certificate,
     Choice,
+    Extent,
     Prices,
     Visits,
     bound,
-    ever,
+    extent,
     one_bound,
     uncovered,
     unspoken,
@@ -297,8 +298,8 @@ def test_a_choice_without_prices_proves_nothing():
     of_day = day(deliveries=(delivery("D1", price_pence=5), delivery("D2", least_mbq=5.0), delivery("D3")))
     none, one, both = frozenset[str](), frozenset({"D1"}), frozenset({"D1", "D2"})
     assert uncovered(of_day, Certificate(0, 0, ())) == Choice()
-    assert uncovered(of_day, Certificate(0, 0, (Prices(none),))) == Choice(one)
-    assert uncovered(of_day, Certificate(0, 0, (Prices(none, one),))) == Choice(frozenset({"D2"}))
+    assert uncovered(of_day, Certificate(0, 0, (Prices(none),))) == Choice(frozenset({"run D1"}))
+    assert uncovered(of_day, Certificate(0, 0, (Prices(none, one),))) == Choice(frozenset({"run D2"}))
     assert uncovered(of_day, Certificate(0, 0, (Prices(none, both),))) is None
     assert (
         uncovered(of_day, Certificate(0, 0, (Prices(one, frozenset({"D2"})), Prices(none, frozenset({"D2"}))))) is None
@@ -308,7 +309,7 @@ def test_a_choice_without_prices_proves_nothing():
 
 def test_prices_for_some_starts_speak_for_no_other():
     of_day = day((patient(),))
-    whole = ever(of_day)
+    whole = extent(of_day).starts
     early, late = Window(whole.start, 700), Window(700, whole.end)
     paid = {"value": 5000.0}
     both = [Prices(frozenset(), starts={"P1": window}, **paid) for window in (early, late)]
@@ -328,8 +329,8 @@ def test_prices_for_some_starts_speak_for_no_other():
 @given(st.data())
 @settings(derandomize=True, max_examples=200)
 def test_what_is_unspoken_is_found_exactly(data):
-    """Beside trying every choice of two runs and three starts one by one."""
-    whole, runs, people = Window(0, 4), ("D1", "D2"), ("P1", "P2", "P3")
+    """Beside trying every choice of two runs, three starts and one draw one by one."""
+    whole, runs, people = Extent(Window(0, 4), frozenset("abc")), ("D1", "D2"), ("P1", "P2", "P3")
     leaves = []
     for _ in range(data.draw(st.integers(0, 7))):
         of_run = [data.draw(st.sampled_from(["paid", "unused", "open", "open"])) for _ in runs]
@@ -340,23 +341,38 @@ def test_what_is_unspoken_is_found_exactly(data):
                 starts[one] = Window(first, data.draw(st.integers(first, 4)))
         paid = frozenset(ref for ref, what in zip(runs, of_run, strict=True) if what == "paid")
         unused = frozenset(ref for ref, what in zip(runs, of_run, strict=True) if what == "unused")
-        leaves.append(Choice(paid, unused, starts))
+        draws = {"P3": frozenset(data.draw(st.sets(st.sampled_from("abc"))))} if data.draw(st.booleans()) else {}
+        leaves.append(Choice(paid, unused, starts, draws))
 
-    def spoken(paid: frozenset[str], at: dict[str, int]) -> bool:
+    def spoken(paid: frozenset[str], at: dict[str, int], drawn: str) -> bool:
         return any(
-            leaf.paid <= paid and not leaf.unused & paid
+            leaf.yes <= paid
+            and not leaf.no & paid
+            and drawn in leaf.draws.get("P3", whole.draws)
             and all(w.start <= at[one] < w.end for one, w in leaf.starts.items())
             for leaf in leaves
-        )  # fmt: skip
+        )
 
-    gaps = [
-        (paid, dict(zip(people, at, strict=True)))
+    everything = [
+        (paid, dict(zip(people, at, strict=True)), drawn)
         for paid in map(frozenset, ([], ["D1"], ["D2"], ["D1", "D2"]))
         for at in product(range(4), repeat=3)
-        if not spoken(paid, dict(zip(people, at, strict=True)))
+        for drawn in "abc"
     ]
     found = unspoken(whole, leaves, Choice())
-    assert (found is None) == (not gaps)
+    assert (found is None) == all(spoken(*one) for one in everything)
     if found is not None:
         some = dict.fromkeys(people, 0) | {one: window.start for one, window in found.starts.items()}
-        assert not spoken(found.paid, some)
+        assert not spoken(found.yes, some, min(found.draws.get("P3", whole.draws)))
+
+
+def test_who_is_scanned_for_certain_pays_and_who_is_left_out_does_not():
+    of_day = day((patient(), patient("P2")))
+    sure, out = Prices(frozenset(), scanned=frozenset({"P1"})), Prices(frozenset(), left_out=frozenset({"P1"}))
+    least = min(of_day.drawn_mbq(of_day.patients[0], v.injection_min, delivery()) for v in every(of_day)[0][1])
+    assert one_bound(of_day, Certificate(0, 0, ()), sure, every(of_day)) == pytest.approx(least)
+    assert one_bound(of_day, Certificate(0, 0, ()), out, every(of_day)) == 0
+    assert uncovered(of_day, Certificate(0, 0, (sure,))) == Choice(no=frozenset({"patient P1"}))
+    assert bound(of_day, Certificate(0, 0, (sure, out))) == 0
+    nowhere = replace(sure, starts={"P1": Window(0, 1)})
+    assert one_bound(of_day, Certificate(0, 0, ()), nowhere, every(of_day)) == float("inf")

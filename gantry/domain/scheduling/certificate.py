@@ -24,7 +24,7 @@ from gantry.domain.scheduling.problem import (
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """For one choice of the runs that are used and of when some scans start. Every price is at least 0."""
+    """For one choice of the runs that are used, of who is scanned, when, and from what. Every price is at least 0."""
 
     runs: frozenset[str]
     """Runs that cost something to use, and are paid for."""
@@ -44,12 +44,18 @@ class Prices:
     """(patient, delivery) → pence of the price of the run that this patient bears for using it."""
     starts: Mapping[str, Window] = field(default_factory=dict)
     """Patient → the minutes in which their scan starts, if they are scanned at all."""
+    draws: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Patient → the deliveries that they may draw on, if they are scanned at all."""
+    scanned: frozenset[str] = frozenset()
+    """Patients who are scanned for certain."""
+    left_out: frozenset[str] = frozenset()
+    """Patients who are not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """At least `pence`, for any plan that scans `weight` in time and moves at most `moves`. One set of prices for each
-    choice of runs and starts: a plan makes some choice."""
+    choice: a plan makes some choice."""
 
     weight: int
     moves: int
@@ -58,22 +64,33 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is decided so far: runs paid for, runs not used, and the minutes in which a patient's scan starts."""
+    """What is decided so far. A run is paid for or not used, a patient scanned or left out: by name; and for a patient who
+    is scanned, the minutes in which the scan starts and the deliveries that it may draw on."""
 
-    paid: frozenset[str] = frozenset()
-    unused: frozenset[str] = frozenset()
+    yes: frozenset[str] = frozenset()
+    no: frozenset[str] = frozenset()
     starts: Mapping[str, Window] = field(default_factory=dict)
+    draws: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-type Split = str | tuple[str, int]
-"""What tells two choices apart: whether a run is paid for, or whether a patient's scan starts before a minute."""
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What there is to choose from where nothing is decided."""
+
+    starts: Window
+    draws: frozenset[str]
+
+
+type Split = str | tuple[str, int] | tuple[str, frozenset[str]]
+"""What tells two choices apart: a yes or no, whether a patient's scan starts before a minute, or whether they draw on one of
+these deliveries."""
 
 type Visits = Sequence[tuple[Patient, Sequence[PlannedVisit]]]
 
 
 def bound(day: Day, certificate: Certificate) -> float:
-    """The least that any such plan can cost for activity, in pence; minus infinity while some choice of runs and starts
-    has no prices. Raises ValueError for prices that no proof may use."""
+    """The least that any such plan can cost for activity, in pence; minus infinity while some choice has no
+    prices. Raises ValueError for prices that no proof may use."""
     if uncovered(day, certificate) is not None:
         return float("-inf")
     visits = [(patient, tuple(choices(day, patient))) for patient in day.patients]
@@ -85,25 +102,30 @@ def chargeable(delivery: Delivery) -> bool:
     return delivery.ordered_mbq is None and bool(delivery.price_pence or delivery.least_mbq)
 
 
-def ever(day: Day) -> Window:
+def extent(day: Day) -> Extent:
     """No scan starts outside the hours of every scanner."""
     hours = [window for scanner in day.scanners for window in scanner.open]
-    return Window(min((w.start for w in hours), default=0), max((w.end for w in hours), default=0))
+    starts = Window(min((w.start for w in hours), default=0), max((w.end for w in hours), default=0))
+    return Extent(starts, frozenset(d.ref for d in day.deliveries))
 
 
 def uncovered(day: Day, certificate: Certificate) -> Choice | None:
     """A choice that no set of prices speaks for: the certificate proves nothing while there is one."""
     runs = frozenset(d.ref for d in day.deliveries if chargeable(d))
-    return unspoken(ever(day), [narrowed(prices, runs) for prices in certificate.prices], Choice())
+    return unspoken(extent(day), [narrowed(prices, runs) for prices in certificate.prices], Choice())
 
 
 def narrowed(prices: Prices, runs: frozenset[str]) -> Choice:
     """The choice that a set of prices speaks for."""
-    return Choice(prices.runs & runs, runs - prices.runs - prices.perhaps, prices.starts)
+    unused = runs - prices.runs - prices.perhaps
+    yes = {f"run {ref}" for ref in prices.runs & runs} | {f"patient {ref}" for ref in prices.scanned}
+    no = {f"run {ref}" for ref in unused} | {f"patient {ref}" for ref in prices.left_out}
+    return Choice(frozenset(yes), frozenset(no), prices.starts, prices.draws)
 
 
-def unspoken(whole: Window, spoken: Sequence[Choice], of: Choice) -> Choice | None:
+def unspoken(whole: Extent, spoken: Sequence[Choice], of: Choice) -> Choice | None:
     """Split only where some prices tell the parts apart, and first where the fewest speak for either part."""
+    spoken = [one for one in spoken if meets(whole, one, of)]
     if not spoken:
         return of
     splits: dict[Split, None] = {}
@@ -112,45 +134,53 @@ def unspoken(whole: Window, spoken: Sequence[Choice], of: Choice) -> Choice | No
         if not own:
             return None
         splits |= own
-    parts: list[tuple[Choice, list[Choice]]] = []
+    fewest, parts = 2 * len(spoken) + 1, (of, of)
     for split in splits:
-        halves = [(half, [s for s in spoken if meets(whole, s, half)]) for half in halved(whole, of, split)]
-        if not parts or sum(len(some) for _, some in halves) < sum(len(some) for _, some in parts):
-            parts = halves
-        if sum(len(some) for _, some in parts) == len(spoken):
+        halves = halved(whole, of, split)
+        count = sum(meets(whole, one, half) for half in halves for one in spoken)
+        if count < fewest:
+            fewest, parts = count, halves
+        if count == len(spoken):
             break
-    return next((found for half, some in parts if (found := unspoken(whole, some, half)) is not None), None)
+    return next((found for half in parts if (found := unspoken(whole, spoken, half)) is not None), None)
 
 
-def told_apart(whole: Window, spoken: Choice, of: Choice) -> Iterator[Split]:
+def told_apart(whole: Extent, spoken: Choice, of: Choice) -> Iterator[Split]:
     """Where a choice is wider than what is spoken for."""
-    yield from sorted((spoken.paid - of.paid) | (spoken.unused - of.unused))
+    yield from sorted((spoken.yes - of.yes) | (spoken.no - of.no))
     for patient, window in sorted(spoken.starts.items()):
-        now = of.starts.get(patient, whole)
+        now = of.starts.get(patient, whole.starts)
         if window.start > now.start:
             yield patient, window.start
         if window.end < now.end:
             yield patient, window.end
+    for patient, some in sorted(spoken.draws.items()):
+        if of.draws.get(patient, whole.draws) - some:
+            yield patient, some
 
 
-def halved(whole: Window, of: Choice, split: Split) -> tuple[Choice, Choice]:
+def halved(whole: Extent, of: Choice, split: Split) -> tuple[Choice, Choice]:
     if isinstance(split, str):
-        return replace(of, paid=of.paid | {split}), replace(of, unused=of.unused | {split})
-    patient, minute = split
-    now = of.starts.get(patient, whole)
-    before, after = Window(now.start, minute), Window(minute, now.end)
-    return replace(of, starts={**of.starts, patient: before}), replace(of, starts={**of.starts, patient: after})
+        return replace(of, yes=of.yes | {split}), replace(of, no=of.no | {split})
+    patient, at = split
+    if isinstance(at, int):
+        now = of.starts.get(patient, whole.starts)
+        before, after = Window(now.start, at), Window(at, now.end)
+        return replace(of, starts={**of.starts, patient: before}), replace(of, starts={**of.starts, patient: after})
+    draws = of.draws.get(patient, whole.draws)
+    ones, others = draws & at, draws - at
+    return replace(of, draws={**of.draws, patient: ones}), replace(of, draws={**of.draws, patient: others})
 
 
-def meets(whole: Window, one: Choice, other: Choice) -> bool:
+def meets(whole: Extent, one: Choice, other: Choice) -> bool:
     """Whether some plan makes both choices."""
-    if one.paid & other.unused or one.unused & other.paid:
+    if one.yes & other.no or one.no & other.yes:
         return False
     for patient, window in one.starts.items():
-        now = other.starts.get(patient, whole)
+        now = other.starts.get(patient, whole.starts)
         if max(window.start, now.start) >= min(window.end, now.end):
             return False
-    return True
+    return all(some & other.draws.get(patient, whole.draws) for patient, some in one.draws.items())
 
 
 def one_bound(day: Day, certificate: Certificate, prices: Prices, visits: Visits) -> float:
@@ -172,12 +202,14 @@ def one_bound(day: Day, certificate: Certificate, prices: Prices, visits: Visits
             total += min(0.0, used)
     sums = prefix_sums(prices)
     for patient, possible in visits:
+        if patient.ref in prices.left_out:
+            continue
         best = min(
             (reduced(day, patient, v, prices, sums) for v in possible if usable(day, v, prices)),
-            default=0.0,
+            default=float("inf"),
         )
-        must = patient.lock is not None
-        total += best if must else min(0.0, best)
+        # With nothing to choose from there is no such plan, and a bound of it may be as high as one likes.
+        total += best if patient.lock is not None or patient.ref in prices.scanned else min(0.0, best)
     return total
 
 
@@ -196,6 +228,8 @@ def once_used(delivery: Delivery, prices: Prices) -> float:
 def usable(day: Day, visit: PlannedVisit, prices: Prices) -> bool:
     window = prices.starts.get(visit.patient)
     if window is not None and not window.start <= visit.scan_min < window.end:
+        return False
+    if visit.delivery not in prices.draws.get(visit.patient, (visit.delivery,)):
         return False
     delivery = day.delivery(visit.delivery)
     return not chargeable(delivery) or delivery.ref in prices.runs or delivery.ref in prices.perhaps

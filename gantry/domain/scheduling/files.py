@@ -130,6 +130,9 @@ def prices_written(day: Day, prices: Prices) -> dict[str, object]:
         "least": dict(prices.least),
         "share": [[patient, run, price] for (patient, run), price in sorted(prices.share.items())],
         "starts": [[who, stamp(day, w.start), stamp(day, w.end)] for who, w in sorted(prices.starts.items())],
+        "scanned": sorted(prices.scanned),
+        "left_out": sorted(prices.left_out),
+        "draws": {who: sorted(some) for who, some in sorted(prices.draws.items())},
     }
 
 
@@ -361,4 +364,7 @@ def prices_read(reader: Reader, one: object, pointer: str) -> Prices | None:
         least=reader.table(float, one.get("least", {}), f"{pointer}/least"),
         share=share,
         starts=starts,
+        scanned=reader.of(frozenset[str], one.get("scanned", []), f"{pointer}/scanned"),
+        left_out=reader.of(frozenset[str], one.get("left_out", []), f"{pointer}/left_out"),
+        draws=reader.table(frozenset[str], one.get("draws", {}), f"{pointer}/draws"),
     )

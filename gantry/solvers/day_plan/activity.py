@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from gantry.domain.scheduling.certificate import chargeable
-from gantry.solvers.day_plan.branching import by_runs, by_starts, lowest, open_still
+from gantry.solvers.day_plan.branching import by_patients, by_runs, lowest, open_still
 from gantry.solvers.day_plan.columns import Columns, Ints
 from gantry.solvers.day_plan.greedy import guided
 from gantry.solvers.day_plan.packing import Packed, Packing
@@ -87,7 +87,7 @@ def cheapest(
     exact = False
     for step, widen in enumerate(WIDER):
         if step and not many and best is not None:
-            leaves = by_starts(relaxation, leaves, pence, deadline, more=GROW)
+            leaves = by_patients(relaxation, leaves, pence, deadline, more=GROW)
         low = lowest(leaves).bound
         if best is None and low > dear * 0.9:
             return Cheapest(None, pence, low, tuple(leaves), False)
@@ -115,7 +115,7 @@ def cheapest(
         if exact or perf_counter() > deadline or (best is None and widen >= BLIND):
             break
     if best is not None and not many:
-        leaves = by_starts(relaxation, leaves, pence, deadline)
+        leaves = by_patients(relaxation, leaves, pence, deadline)
     return Cheapest(best, pence, lowest(leaves).bound, tuple(leaves), exact)
 
 

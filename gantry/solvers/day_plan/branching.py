@@ -1,7 +1,8 @@
-"""Where the relaxation is split so that its bound rises: first over runs that cost something, then over starts of scans.
+"""Where the relaxation is split so that its bound rises: first over runs that cost something, then over single patients.
 
 A leaf is one branch with prices of its own; together the leaves speak for every plan. Splitting a patient's starts in two
-takes away the cheap mixture of early and late that no whole plan can have.
+takes away the cheap mixture of early and late that no whole plan can have; so with the deliveries that they draw on,
+and with patients who are scanned in part so that the value comes out.
 """
 
 from dataclasses import replace
@@ -9,16 +10,16 @@ from time import perf_counter
 
 import numpy as np
 
-from gantry.domain.scheduling.certificate import ever
+from gantry.domain.scheduling.certificate import extent
 from gantry.domain.scheduling.problem import Window
 from gantry.solvers.day_plan.columns import Columns
-from gantry.solvers.day_plan.relaxation import Relaxation, Relaxed
+from gantry.solvers.day_plan.relaxation import Branch, Relaxation, Relaxed
 
 CLOSE = 1e-4
 """A gap of 0.01 %: where the proof is called closed."""
 LEAVES = 256
 TRIED = 6
-"""Patients whose starts are tried for a split; the one that raises both halves most is taken."""
+"""Splits of each kind that are tried; the one that raises both halves most is taken."""
 
 
 def lowest(leaves: list[Relaxed]) -> Relaxed:
@@ -58,17 +59,17 @@ def of_run(relaxation: Relaxation, leaf: Relaxed, run: int) -> list[Relaxed]:
     ]
 
 
-def by_starts(
+def by_patients(
     relaxation: Relaxation, leaves: list[Relaxed], pence: float, deadline: float, *, more: int = LEAVES
 ) -> list[Relaxed]:
-    """Split the lowest leaf, over a run or a patient's starts, until it is close to the plan in hand, or `more` times."""
+    """Split the lowest leaf, over a run or a patient, until it is close to the plan in hand, or `more` times."""
     leaves = list(leaves)
     for _ in range(more):
         if not open_still(leaves, pence, deadline):
             break
         leaf = lowest(leaves)
         run = undecided(leaf)
-        parts = of_run(relaxation, leaf, run) if run is not None else of_starts(relaxation, leaf, pence, deadline)
+        parts = of_run(relaxation, leaf, run) if run is not None else of_patient(relaxation, leaf, pence, deadline)
         if not parts:
             break
         leaves.remove(leaf)
@@ -76,18 +77,15 @@ def by_starts(
     return leaves
 
 
-def of_starts(relaxation: Relaxation, leaf: Relaxed, pence: float, deadline: float) -> list[Relaxed]:
-    """The best of a few splits: nothing where the leaf starts every scan at one minute, or time runs out."""
+def of_patient(relaxation: Relaxation, leaf: Relaxed, pence: float, deadline: float) -> list[Relaxed]:
+    """The best of a few splits: nothing where the leaf tears nobody apart, or time runs out."""
     best: tuple[float, list[Relaxed]] = (-1.0, [])
     enough = pence * (1 - CLOSE)
-    for patient, minute in torn(relaxation.columns, leaf)[:TRIED]:
+    c = relaxation.columns
+    for ones, others in [pair for torn in (in_part, torn_starts, torn_draws) for pair in torn(c, leaf)[:TRIED]]:
         if best[1] and perf_counter() > deadline:
             break
-        now = leaf.branch.starts.get(patient, ever(relaxation.day))
-        parts = [
-            relaxation.solve(replace(leaf.branch, starts={**leaf.branch.starts, patient: window}))
-            for window in (Window(now.start, minute), Window(minute, now.end))
-        ]
+        parts = [relaxation.solve(ones), relaxation.solve(others)]
         # Beyond the plan in hand a bound is worth no more.
         rises = sorted(max(0.0, min(part.bound, pence) - leaf.bound) for part in parts)
         merit = max(rises[0], 1e-3) * max(rises[1], 1e-3)
@@ -98,13 +96,47 @@ def of_starts(relaxation: Relaxation, leaf: Relaxed, pence: float, deadline: flo
     return best[1]
 
 
-def torn(columns: Columns, leaf: Relaxed) -> list[tuple[int, int]]:
-    """Patients whose scan the leaf starts at several minutes, the widest apart first; and a minute between."""
+def in_part(columns: Columns, leaf: Relaxed) -> list[tuple[Branch, Branch]]:
+    """Patients whom the leaf neither scans nor leaves out, the most evenly first."""
+    share = np.bincount(columns.patient, weights=leaf.values, minlength=len(columns.day.patients))
+    torn = np.nonzero((share > 1e-6) & (share < 1 - 1e-6))[0].tolist()
+    return [
+        (
+            replace(leaf.branch, scanned=leaf.branch.scanned | {patient}),
+            replace(leaf.branch, left_out=leaf.branch.left_out | {patient}),
+        )
+        for patient in sorted(torn, key=lambda patient: (abs(share[patient] - 0.5), patient))
+    ]
+
+
+def torn_starts(columns: Columns, leaf: Relaxed) -> list[tuple[Branch, Branch]]:
+    """Patients whose scan the leaf starts at several minutes, the widest apart first: before and after the middle."""
     some = np.nonzero(leaf.values > 1e-6)[0]
     who, weight, start = columns.patient[some], leaf.values[some], columns.scan[some].astype(float)
     size = len(columns.day.patients)
     whole = np.maximum(np.bincount(who, weights=weight, minlength=size), 1e-9)
     mean = np.bincount(who, weights=weight * start, minlength=size) / whole
     spread = np.bincount(who, weights=weight * (start - mean[who]) ** 2, minlength=size)
-    order = sorted(np.nonzero(spread > 1e-3)[0].tolist(), key=lambda patient: (-spread[patient], patient))
-    return [(patient, int(np.floor(mean[patient])) + 1) for patient in order]
+    found = []
+    for patient in sorted(np.nonzero(spread > 1e-3)[0].tolist(), key=lambda patient: (-spread[patient], patient)):
+        now, at = leaf.branch.starts.get(patient, extent(columns.day).starts), int(np.floor(mean[patient])) + 1
+        halves = (Window(now.start, at), Window(at, now.end))
+        before, after = (replace(leaf.branch, starts={**leaf.branch.starts, patient: half}) for half in halves)
+        found.append((before, after))
+    return found
+
+
+def torn_draws(columns: Columns, leaf: Relaxed) -> list[tuple[Branch, Branch]]:
+    """Patients whom the leaf lets draw on several deliveries, the most evenly first: the one most drawn on, or others."""
+    size = len(columns.day.deliveries)
+    share = np.zeros((len(columns.day.patients), size))
+    np.add.at(share, (columns.patient, columns.delivery), leaf.values)
+    most = share.max(axis=1, initial=0.0)
+    rest = share.sum(axis=1) - most
+    found = []
+    for patient in sorted(np.nonzero(rest > 1e-6)[0].tolist(), key=lambda patient: (-rest[patient], patient)):
+        one = frozenset({int(share[patient].argmax())})
+        others = leaf.branch.draws.get(patient, frozenset(range(size))) - one
+        first, second = (replace(leaf.branch, draws={**leaf.branch.draws, patient: half}) for half in (one, others))
+        found.append((first, second))
+    return found

@@ -27,11 +27,14 @@ NO_VALUES = np.array([], dtype=np.float64)
 @dataclass(frozen=True, slots=True)
 class Branch:
     """What is decided: of the runs that cost something to use, which are surely paid for and which may not be used
-    (others are open); and in which minutes some patients' scans start."""
+    (others are open); who is scanned and who is not; in which minutes some scans start, on which deliveries they draw."""
 
     paid: frozenset[int] = frozenset()
     banned: frozenset[int] = frozenset()
+    scanned: frozenset[int] = frozenset()
+    left_out: frozenset[int] = frozenset()
     starts: Mapping[int, Window] = field(default_factory=dict)
+    draws: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,13 +66,15 @@ class Duals:
 class Relaxation:
     def __init__(self, columns: Columns, deadline: float, seed: int) -> None:
         self.columns, self.day, self.deadline = columns, columns.day, deadline
+        self.patients = len(self.day.patients)
         self.highs = highs = highspy.Highs()
         for option, value in {"output_flag": False, "threads": 1, "presolve": "off", "random_seed": seed}.items():
             highs.setOptionValue(option, value)
-        self.patients = len(self.day.patients)
         self.in_lp = np.zeros(columns.count, bool)
         self.open: Bools = np.ones(columns.count, bool)
         """What the branch leaves to choose from."""
+        self.must: Bools = np.zeros(self.patients, bool)
+        """Whom the branch has scanned."""
         self.order: Ints = np.zeros(0, np.int64)
         self.value_wanted, self.moves_allowed = 0, 0
         self.minutes: list[tuple[int, int]] = []
@@ -101,7 +106,8 @@ class Relaxation:
         self.base_rows = self.highs.getNumRow()
 
     def _base_columns(self) -> None:
-        """What is missing from the value, what is moved too much, each priced run, each least order's shortfall."""
+        """What is missing from the value, what is moved too much, each patient who is to be scanned and is not, each priced
+        run, each least order's shortfall."""
         self.fixed_costs: list[float] = []
 
         def add(cost: float, upper: float, entries: dict[int, float]) -> int:
@@ -112,6 +118,7 @@ class Relaxation:
 
         self.missing = add(0.0, ENDLESS, {self.value_row: 1.0})
         self.excess = add(0.0, ENDLESS, {self.moves_row: -1.0})
+        self.lacking = [add(0.0, 0.0, {patient: 1.0}) for patient in range(self.patients)]
         self.run_column: dict[int, int] = {}
         for number in sorted(self.priced):
             delivery = self.day.deliveries[number]
@@ -137,6 +144,8 @@ class Relaxation:
         self.costs = costs
         fixed_costs = list(self.fixed_costs) if fixed else [0.0] * len(self.fixed_costs)
         fixed_costs[self.missing], fixed_costs[self.excess] = missing, excess
+        for column in self.lacking:
+            fixed_costs[column] = missing
         every = np.concatenate([np.array(fixed_costs), costs[self.order]])
         self.highs.changeColsCost(len(every), np.arange(len(every), dtype=np.int32), every)
 
@@ -144,6 +153,12 @@ class Relaxation:
         for number, column in self.run_column.items():
             low, high = float(number in branch.paid), float(number not in branch.banned)
             self.highs.changeColBounds(column, low, high)
+        must = np.isin(np.arange(self.patients), list(branch.scanned))
+        for patient in np.nonzero(must != self.must)[0]:
+            sure = bool(must[patient])
+            self.highs.changeRowBounds(int(patient), 1.0 if sure else -ENDLESS, 1.0)
+            self.highs.changeColBounds(self.lacking[patient], 0.0, float(sure))
+        self.must = must
         now = self.left_by(branch) if only is None else self.left_by(branch) & only
         changed = np.nonzero((now != self.open)[self.order])[0]
         if len(changed):
@@ -157,9 +172,11 @@ class Relaxation:
 
     def left_by(self, branch: Branch) -> Bools:
         c = self.columns
-        left = ~np.isin(c.delivery, list(branch.banned))
+        left = ~np.isin(c.delivery, list(branch.banned)) & ~np.isin(c.patient, list(branch.left_out))
         for patient, window in branch.starts.items():
             left &= (c.patient != patient) | ((window.start <= c.scan) & (c.scan < window.end))
+        for patient, deliveries in branch.draws.items():
+            left &= (c.patient != patient) | np.isin(c.delivery, list(deliveries))
         return left
 
     # Growing
@@ -301,7 +318,8 @@ class Relaxation:
         every_value = np.zeros(c.count)
         every_value[self.order[: len(values)]] = values
         # What a column adds to the bound: its own reduced cost above the best of its patient.
-        least = np.minimum(0.0, self.cheapest(reduced))
+        least = self.at_best(reduced)
+        least[~np.isfinite(least)] = 0.0
         return Relaxed(
             branch, bound, reduced - least[c.patient], every_value, used, self.prices(duals, branch),
             optimal and not added,
@@ -336,7 +354,7 @@ class Relaxation:
             ceiling = self.day.deliveries[number].price_pence_per_gbq / 1000 if fixed_costs else 0.0
             least[number] = min(dual, ceiling)
         return Duals(
-            np.minimum(0.0, rows[: self.patients]),
+            np.where(self.must, rows[: self.patients], np.minimum(0.0, rows[: self.patients])),
             max(0.0, float(rows[self.value_row])),
             max(0.0, -float(rows[self.moves_row])),
             minute,
@@ -358,10 +376,11 @@ class Relaxation:
             total = total + c.drawn * per_mbq[c.delivery] + duals.share[c.patient, c.delivery]
         return total
 
-    def cheapest(self, reduced: Floats) -> Floats:
+    def at_best(self, reduced: Floats) -> Floats:
+        """What each patient adds to a bound, who may stay out unless the branch has them scanned."""
         best = np.full(self.patients, np.inf)
         np.minimum.at(best, self.columns.patient, reduced)
-        return best
+        return np.where(self.must, best, np.minimum(0.0, best))
 
     def bound(self, duals: Duals, reduced: Floats, branch: Branch, fixed_costs: bool) -> float:
         """What the prices prove, worked out from them alone."""
@@ -382,7 +401,7 @@ class Relaxation:
                 total += used
             elif number not in branch.banned:
                 total += min(0.0, used)
-        return total + float(np.minimum(0.0, self.cheapest(reduced)).sum())
+        return total + float(self.at_best(reduced).sum())
 
     def prices(self, duals: Duals, branch: Branch) -> Prices:
         """In the words of the domain: a price of a group's minute is one for each of its scanners."""
@@ -404,5 +423,10 @@ class Relaxation:
                 (self.day.patients[i].ref, deliveries[n].ref): float(duals.share[i, n])
                 for i, n in zip(*np.nonzero(duals.share), strict=True)
             },
+            scanned=frozenset(self.day.patients[i].ref for i in branch.scanned),
+            left_out=frozenset(self.day.patients[i].ref for i in branch.left_out),
             starts={self.day.patients[i].ref: window for i, window in branch.starts.items()},
+            draws={
+                self.day.patients[i].ref: frozenset(deliveries[n].ref for n in some) for i, some in branch.draws.items()
+            },
         )
