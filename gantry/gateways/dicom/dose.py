@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydicom.dataset import Dataset
 
 from gantry.gateways.dicom.matching import Unmatchable, date_text, time_text
-from gantry.gateways.dicom.performed_step import offset
+from gantry.gateways.dicom.performed_step import YEARS, offset
 from gantry.gateways.dicom.worklist import Code, codes_from
 
 HEADER = (
@@ -115,5 +115,7 @@ def at(day: str, clock: str, written_offset: str, zone: ZoneInfo) -> datetime | 
         digits = date_text(0x00080021, day) + time_text(0x00080031, clock, "0")
         naive = datetime.strptime(digits, "%Y%m%d%H%M%S%f")  # noqa: DTZ007 - the zone is put on below
     except (Unmatchable, ValueError):
+        return None
+    if naive.year not in YEARS:
         return None
     return naive.replace(tzinfo=offset(written_offset) or zone)

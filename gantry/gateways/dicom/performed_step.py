@@ -221,6 +221,10 @@ def names(ds: Dataset, keyword: str) -> tuple[str, ...]:
     return (str(value),) if not isinstance(value, list | tuple) and ds[keyword].VM == 1 else tuple(map(str, value))
 
 
+YEARS = range(1900, 2200)
+"""Outside these a clock has not been set, and sums with its time leave the calendar."""
+
+
 def moment(ds: Dataset, date_tag: int, time_tag: int, zone: ZoneInfo) -> datetime:
     """The scanner's wall clock as an instant: by the offset it sends, else by its site's zone."""
     day = date_text(date_tag, text(ds, date_tag))
@@ -228,6 +232,8 @@ def moment(ds: Dataset, date_tag: int, time_tag: int, zone: ZoneInfo) -> datetim
     # A leap second exists in TM and not in Python.
     clock = clock[:4] + "59" + clock[6:] if clock[4:6] == "60" else clock
     naive = datetime.strptime(day + clock, "%Y%m%d%H%M%S%f")  # noqa: DTZ007 - the zone is put on below
+    if naive.year not in YEARS:
+        raise Unmatchable(date_tag, "is not a date")
     return naive.replace(tzinfo=offset(text(ds, 0x00080201)) or zone)
 
 

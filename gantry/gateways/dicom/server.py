@@ -69,6 +69,8 @@ class Doors:
     """When given, only these may associate."""
     largest_associations: int = 64
     idle_s: float = 60.0
+    greeting_s: float = 10.0
+    """A connection that asks for no association by then is closed (ARTIM, PS3.8 9.1.5): it may not hold a place."""
 
 
 class Server:
@@ -109,6 +111,7 @@ def serve(ae_title: str, address: tuple[str, int], doors: Doors, *, channel: Any
     ae.maximum_pdu_size = LARGEST_PDU_BYTES
     ae.maximum_associations = doors.largest_associations
     ae.network_timeout = doors.idle_s
+    ae.acse_timeout = doors.greeting_s
     ae.require_called_aet = doors.require_called_ae_title
     ae.require_calling_aet = list(doors.calling_ae_titles)
     handlers = offered(ae, doors)

@@ -1,6 +1,7 @@
 """Decides which service of the house answers each DICOM request, and how its rows look on the wire."""
 
 import logging
+import re
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -84,7 +85,7 @@ def received(stored: StoredInstance) -> images.ReceivedInstance:
         study_date=stored.study_date,
         study_description=stored.study_description,
         series_description=stored.series_description,
-        series_number=int(stored.series_number) if stored.series_number.lstrip("-").isdecimal() else None,
+        series_number=whole_number(stored.series_number),
         calling_ae_title=stored.calling_ae_title,
         tracers=tuple(
             images.TracerSeen(
@@ -99,6 +100,12 @@ def received(stored: StoredInstance) -> images.ReceivedInstance:
             for each in stored.injections
         ),
     )
+
+
+def whole_number(text: str) -> int | None:
+    """IS holds no more than 32 bits (PS3.5 table 6.2-1). A number that is none keeps no image out."""
+    number = int(text) if re.fullmatch("[+-]?[0-9]{1,11}", text) else None
+    return number if number is not None and abs(number) < 1 << 31 else None
 
 
 def committed(asked: Asked, root: Path) -> Reported:
