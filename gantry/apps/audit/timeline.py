@@ -7,7 +7,8 @@ from gantry.apps.audit.details import detail
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import history
 from gantry.apps.ui.parts import TimelineEvent
-from gantry.domain.events import EventKind
+from gantry.domain.events import CauseCode, EventKind
+from gantry.reference.causes import causes_on
 
 LATE = frozenset(
     {
@@ -21,6 +22,7 @@ LATE = frozenset(
         EventKind.INCIDENT_OPENED,
     }
 )
+SIDE = {"patient": "the patient", "provider": "our side", "referrer": "the referrer", "supplier": "the supplier"}
 WORDS: Mapping[EventKind, str] = {
     EventKind.BATCH_ACCEPTED: "Batch accepted for use on site",
     EventKind.BATCH_RELEASED: "Batch released by the supplier",
@@ -45,13 +47,19 @@ def said(kind: str) -> str:
     return known or kind.replace("_", " ").capitalize().replace("Mdt", "MDT")
 
 
+def cause_said(event: Event) -> str:
+    """The cause in the words of the mapping of that day, whose side it began on, and what was noted."""
+    if event.cause_code not in CauseCode._value2member_map_:
+        return ""
+    words = causes_on(event.happened_at.date())[CauseCode(event.cause_code)].words
+    side = SIDE.get(event.cause_initiator, "")
+    return words + (f" ({side})" if side else "") + (f": {event.cause_note}" if event.cause_note else "")
+
+
 def as_read(
     event: Event, *, where: Callable[[UUID | None], str] = lambda _: "", codes: Mapping[str, str] | None = None
 ) -> TimelineEvent:
-    cause = event.cause_code.replace("_", " ")
-    if event.cause_code:
-        cause += f" (said by the {event.cause_initiator})" if event.cause_initiator else ""
-        cause += f": {event.cause_note}" if event.cause_note else ""
+    cause = cause_said(event)
     return TimelineEvent(
         said=said(event.kind),
         happened_at=event.happened_at,

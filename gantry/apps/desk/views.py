@@ -19,6 +19,7 @@ from gantry.apps.radiopharmacy.models import Batch, TracerOrder
 from gantry.apps.referrals.models import Referral, RequestedProcedure
 from gantry.apps.reporting.models import Report, ReportDispatch
 from gantry.apps.scanning.models import ImageDispatch, ReconcileItem, Study, Visit
+from gantry.apps.ui.listing import Column, Filter, Listing
 from gantry.apps.ui.parts import Link, NextStep
 from gantry.apps.ui.wording import say_date, say_nhs_number
 from gantry.domain.access import Role, Verb
@@ -182,11 +183,39 @@ def _search(request: HttpRequest, text: str) -> tuple[list[Found], Patient | Non
     return found, outside
 
 
+LATE = Listing(
+    caption="Referrals whose next step is overdue",
+    columns=(
+        Column(
+            "patient", "Patient", lambda one: one.patient.name, sort=("patient__family_name", "patient__given_name")
+        ),
+        Column("step", "Next step", lambda one: one.next_step, sort="next_step"),
+        Column("owner", "Owner", lambda one: one.next_owner.replace("_", " "), sort="next_owner"),
+        Column("due", "Was due", lambda one: one.due_at, sort="due_at"),
+    ),
+    href=lambda one: reverse("desk:timeline", args=["referral", one.pk]),
+    filters=(
+        Filter(
+            "owner",
+            "Owner",
+            lambda rows, owner: rows.filter(next_owner=owner),
+            choices=[(role.value, role.value.replace("_", " ").capitalize()) for role in Role],
+        ),
+    ),
+    default_sort="due",
+)
+SHOWN = 50
+"""Of each other kind; there is work to do long before there are more, and the page says when there are."""
+
+
 @requires(Verb.OWN_FAILURES)
 def watch(request: HttpRequest) -> HttpResponse:
     """What needs somebody: messages given up, images held, referrals past their time. Nobody waits unseen."""
     scope = request.acting.scope
     late = Referral.objects.for_user(scope).filter(due_at__lt=request.now, closed_at=None).exclude(next_step="")
+    late = late.select_related("patient")
+    if LATE.wants_csv(request):
+        return LATE.csv(request, late, "overdue.csv")
     reports = ReportDispatch.objects.for_user(scope).filter(state__in=["failed", "given_up"])
     images = ImageDispatch.objects.for_user(scope).filter(state__in=["failed", "given_up"])
     held = ReconcileItem.objects.for_user(scope).filter(state="open")
@@ -195,11 +224,14 @@ def watch(request: HttpRequest) -> HttpResponse:
         request,
         "desk/watch.html",
         {
-            "late": late.select_related("patient").order_by("due_at")[:50],
+            "late": LATE.page(request, late),
             "late_count": late.count(),
-            "reports": reports.select_related("organisation", "message", "version__report").order_by("pk")[:50],
-            "images": images.select_related("organisation", "message", "study").order_by("pk")[:50],
-            "held": held.select_related("site").order_by("opened_at")[:50],
-            "batches": batches.select_related("site").order_by("-reference_at")[:10],
+            "reports": reports.select_related("organisation", "message", "version__report").order_by("pk")[:SHOWN],
+            "images": images.select_related("organisation", "message", "study").order_by("pk")[:SHOWN],
+            "undelivered_count": reports.count() + images.count(),
+            "held": held.select_related("site").order_by("opened_at")[:SHOWN],
+            "held_count": held.count(),
+            "batches": batches.select_related("site").order_by("-reference_at")[:SHOWN],
+            "batch_count": batches.count(),
         },
     )

@@ -14,6 +14,7 @@ from gantry.apps.audit.services import append
 from gantry.apps.estate.models import Site
 from gantry.apps.quality.models import Incident
 from gantry.apps.quality.sql import compile_share, compile_wait, kinds_of
+from gantry.apps.referrals.models import Referral
 from gantry.domain.access import Scope
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator, system
 from gantry.domain.measures import (
@@ -171,6 +172,28 @@ def correct_cause(event: Event, cause: Cause, *, reason: str, now: datetime, by:
         data={"reason": reason, "was": event.cause_code.replace("_", " ")},
         corrects=event.pk,
     )
+
+
+def behind(incident: Incident) -> Event:
+    """The event that opened it."""
+    return Event.objects.get(pk=incident.event)
+
+
+def caused(key: UUID, scope: Scope) -> Event | None:
+    """An event with a cause, of a referral that may be seen in this scope, or of what its organisation runs."""
+    event = Event.objects.filter(pk=key).exclude(cause_code="").exclude(kind=EventKind.CAUSE_CORRECTED).first()
+    if event is None:
+        return None
+    if referral := event.about.get("referral"):
+        return event if Referral.objects.for_user(scope).filter(pk=referral).exists() else None
+    runs = Site.objects.filter(pk=event.site, network__provider__in=scope.organisations)
+    return event if event.organisation in scope.organisations or runs.exists() else None
+
+
+def causes_said(event: Event) -> list[Event]:
+    """Every word on why it happened, oldest first: its own, then each correction. The last one counts."""
+    later = Event.objects.filter(kind=EventKind.CAUSE_CORRECTED, corrects=event.pk)
+    return [event, *later.order_by("recorded_at", "pk")]
 
 
 def open_incident(event: Event) -> None:

@@ -14,6 +14,7 @@ from gantry.apps.accounts.access import requires
 from gantry.apps.audit.timeline import as_read
 from gantry.apps.quality import services
 from gantry.apps.quality.models import Incident
+from gantry.apps.quality.views.owning import cause_link
 from gantry.apps.referrals.models import Referral, RequestedProcedure
 from gantry.apps.scanning.models import DoseReview
 from gantry.apps.ui.charts import Series, bar_chart, line_chart
@@ -146,7 +147,7 @@ def shown(request: HttpRequest, measure: Measure, period: Period) -> Shown:
 def measures(request: HttpRequest) -> HttpResponse:
     period = period_of(request)
     found = [shown(request, measure, period) for measure in services.measures_on(request.now.date()).values()]
-    incidents = Incident.objects.for_user(request.acting.scope).order_by("-opened_at")[:10]
+    incidents = Incident.objects.for_user(request.acting.scope).order_by("-opened_at")
     cards = [Card(one.measure.title, one.number, one.sentence, one.href) for one in found]
     return render(
         request,
@@ -155,7 +156,8 @@ def measures(request: HttpRequest) -> HttpResponse:
             "period": period,
             "shown": found,
             "number_cards": cards,
-            "incidents": incidents,
+            "incidents": incidents[:10],
+            "incident_count": incidents.count(),
             "doses": DoseReview.objects.for_user(request.acting.scope).filter(state="open").count(),
         },
     )
@@ -168,6 +170,7 @@ class Unfolded:
     link: Link
     verdict: str
     events: Sequence[object]
+    causes: Sequence[Link] = ()
 
 
 @requires(Verb.SEE_MEASURES)
@@ -224,6 +227,7 @@ def _unfold(request: HttpRequest, found: Measure, keys: Sequence[UUID], verdicts
             Link(names[key][0], reverse("desk:timeline", args=["referral", names[key][1]])),
             verdicts[key],
             [as_read(event) for event in events if key in event.subjects],
+            [link for event in events if key in event.subjects and (link := cause_link(request, event))],
         )
         for key in keys
         if key in names
