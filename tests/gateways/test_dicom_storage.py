@@ -26,11 +26,12 @@ from pydicom.uid import (
     JPEG2000Lossless,
 )
 from pynetdicom import AE
+from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
 from gantry.gateways.dicom.server import Doors, Server, serve
 from gantry.gateways.dicom.status import Refusal, Status
-from gantry.gateways.dicom.storage import Kept, Store, StoredInstance, unindexed
+from gantry.gateways.dicom.storage import Kept, Store, StoredInstance, alike, unindexed
 from gantry.gateways.dicom.wholeness import not_whole
 from tests.gateways.dicom_samples import LONDON, PET, cut_short, pet_image, save, without_meta
 from tests.gateways.peers import needs, run_echoscu, run_storescu, statuses
@@ -128,6 +129,56 @@ def send(port: int, path: Path, syntax: UID) -> int:
         return int(association.send_c_store(path).Status)
     finally:
         association.release()
+
+
+def test_what_a_series_shares_is_read_once_and_what_is_an_images_own_each_time(
+    server: Server, shelf: Shelf, kept_in: Path, tmp_path: Path
+) -> None:
+    alike.cache_clear()
+    images = [pet_image(number, ContentTime=f"09300{number}") for number in (1, 2, 3)]
+    images += [pet_image(4, PatientName="ZZTEST^Other"), pet_image(5, study=2)]
+    for ds in images:
+        assert send(server.port, save(ds, tmp_path), ExplicitVRLittleEndian) == 0
+    assert alike.cache_info().misses == 3
+    for ds in images:
+        row = shelf.rows[ds.SOPInstanceUID]
+        assert (row.instance_number, row.patient_name, row.study_uid) == (
+            str(ds.InstanceNumber),
+            str(ds.PatientName),
+            ds.StudyInstanceUID,
+        )
+        assert dcmread(kept_in / row.path) == ds
+        assert len(row.injections) == 1
+
+
+def test_a_store_that_names_who_moved_it_is_kept_too(server: Server, shelf: Shelf, tmp_path: Path) -> None:
+    ae = AE("TESTER")
+    ae.add_requested_context(PET, ExplicitVRLittleEndian)
+    association = ae.associate("127.0.0.1", server.port, ae_title="GANTRY")
+    answer = association.send_c_store(save(pet_image(), tmp_path), originator_aet="MOVER", originator_id=7)
+    association.release()
+    assert (answer.Status, len(shelf.rows)) == (0, 1)
+
+
+def test_a_command_within_a_data_set_ends_the_association_and_no_other(server: Server, shelf: Shelf) -> None:
+    ae = AE("TESTER")
+    ae.add_requested_context(PET, ExplicitVRLittleEndian)
+    association = ae.associate("127.0.0.1", server.port, ae_title="GANTRY")
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = PET, "1.2.3"
+    request.DataSet = BytesIO(bytes(range(256)))
+    message = C_STORE_RQ()
+    message.primitive_to_message(request)
+    units = list(message.encode_msg(association.accepted_contexts[0].context_id, 128))
+    for unit in (*units[:2], units[0]):
+        association.dul.send_pdu(unit)
+    until = time.monotonic() + 10
+    while association.is_alive() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert association.is_aborted
+    assert shelf.rows == {}
+    assert run_echoscu(server.port, called="GANTRY").returncode == 0
 
 
 @needs("storescu")

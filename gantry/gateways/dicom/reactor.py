@@ -15,8 +15,10 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
+from pydicom.uid import UID
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -63,19 +65,30 @@ class PromptSocket(AssociationSocket):
     def __init__(self, assoc: Association, client_socket: socket.socket) -> None:
         super().__init__(assoc, client_socket=client_socket)
         self._writing = threading.Lock()
+        self._room = bytearray()
 
     def recv(self, nr_bytes: int) -> bytearray:
         buffer = bytearray(nr_bytes)
-        view, got = memoryview(buffer), 0
-        connection = self.socket
-        while connection is not None and got < nr_bytes:
+        with memoryview(buffer) as view:
+            got = self._fill(view)
+        del buffer[got:]
+        return buffer
+
+    def borrow(self, nr_bytes: int) -> memoryview:
+        """As many bytes as came of those asked for, in the one buffer that the next call overwrites."""
+        if len(self._room) < nr_bytes:
+            self._room = bytearray(nr_bytes)
+        view = memoryview(self._room)[:nr_bytes]
+        return view[: self._fill(view)]
+
+    def _fill(self, view: memoryview) -> int:
+        got, connection = 0, self.socket
+        while connection is not None and got < len(view):
             count = connection.recv_into(view[got:])
             if not count:
                 break
             got += count
-        view.release()
-        del buffer[got:]
-        return buffer
+        return got
 
     def send(self, bytestream: bytes) -> None:
         connection = self.socket
@@ -152,7 +165,20 @@ class PromptReactor(DULServiceProvider):
             time.sleep(0.001)
 
     def _read_pdu_data(self) -> None:
-        connection = self.socket
+        """Reads a unit and, within an image, each that lies there already: a turn of the whole loop costs more."""
+        self._read_unit()
+        dimse: Any = self.assoc.dimse
+        while (
+            dimse.storing is not None
+            and not self._kill_thread
+            and self.event_queue.empty()
+            and self.socket is not None
+            and self.socket.ready
+        ):
+            self._read_unit()
+
+    def _read_unit(self) -> None:
+        connection: Any = self.socket
         if connection is None:
             return
         try:
@@ -163,14 +189,15 @@ class PromptReactor(DULServiceProvider):
         if not self._plausible(kind, length):
             self.event_queue.put("Evt19")
             return
+        data = kind == P_DATA_TF and self.state_machine.current_state == SENDING
         try:
-            body = connection.recv(length)
+            body = connection.borrow(length) if data else connection.recv(length)
         except OSError:
-            body = bytearray()
+            body = b""
         if len(body) != length:
             self.event_queue.put("Evt17")
             return
-        if kind == P_DATA_TF and self.state_machine.current_state == SENDING:
+        if data:
             self._take_data(body)
             return
         try:
@@ -188,26 +215,21 @@ class PromptReactor(DULServiceProvider):
         announced = self.assoc.acceptor.maximum_length or ASSOCIATE_LIMIT_BYTES
         return length <= max(announced + 6 if kind == P_DATA_TF else 0, ASSOCIATE_LIMIT_BYTES)
 
-    def _take_data(self, body: bytearray) -> None:
-        values = split_values(memoryview(body))
+    def _take_data(self, body: memoryview) -> None:
+        values = split_values(body)
         if values is None:
             self.event_queue.put("Evt19")
             return
-        primitive = P_DATA()
-        primitive.presentation_data_value_list.extend(values)
         dimse: Any = self.assoc.dimse
         try:
-            dimse.receive_primitive(primitive)
+            for context_id, value in values:
+                dimse.take(context_id, value)
         except Exception:
             # A command set that cannot be read, or a context that was never agreed.
             self.event_queue.put("Evt19")
             return
-        message = dimse.message
         limit: int = getattr(self.assoc, "limit_bytes", 0)
-        if message is not None and (
-            message.encoded_command_set.tell() > COMMAND_LIMIT_BYTES or (limit and message.data_set.tell() > limit)
-        ):
-            dimse.message = None
+        if dimse.too_much(limit):
             self.event_queue.put("Evt19")
 
 
@@ -239,7 +261,44 @@ RESPONSES: dict[type[Any], int] = {C_STORE: 0x8001, C_FIND: 0x8020, C_ECHO: 0x80
 
 
 class PromptMessages(DIMSEServiceProvider):
-    """The message service, with the commonest answer, plain success, written without pydicom."""
+    """The message service, with the commonest request, a store, and the commonest answer read and written without pydicom."""
+
+    storing: C_STORE | None = None
+    """The request whose data set is arriving."""
+
+    def take(self, context_id: int, value: memoryview) -> None:
+        """One presentation data value (PS3.8 annex E); it is copied, for its buffer is used again."""
+        last, command = value[0] & 2, value[0] & 1
+        if self.storing is None:
+            if last and command and self.message is None:
+                self.storing = store_request(context_id, value[1:])
+            if self.storing is None:
+                primitive: Any = P_DATA()
+                primitive.presentation_data_value_list.append((context_id, value))
+                self.receive_primitive(primitive)
+            return
+        if command or context_id != self.storing._context_id:
+            raise ValueError("a data set was broken off by something else")
+        data_set: Any = self.storing.DataSet
+        data_set.write(value[1:])
+        if last:
+            whole, self.storing = self.storing, None
+            self.msg_queue.put((context_id, whole))
+
+    def too_much(self, limit_bytes: int) -> bool:
+        """Whether more has come than one message may hold; what came is then let go."""
+        if self.storing is not None:
+            data_set: Any = self.storing.DataSet
+            command_bytes, data_bytes = 0, data_set.tell()
+        elif self.message is not None:
+            message: Any = self.message
+            command_bytes, data_bytes = message.encoded_command_set.tell(), message.data_set.tell()
+        else:
+            return False
+        if command_bytes <= COMMAND_LIMIT_BYTES and (not limit_bytes or data_bytes <= limit_bytes):
+            return False
+        self.storing = self.message = None
+        return True
 
     def send_msg(self, primitive: Any, context_id: int) -> None:
         field = RESPONSES.get(type(primitive))
@@ -258,6 +317,35 @@ class PromptMessages(DIMSEServiceProvider):
         )
         value.presentation_data_value_list.append((context_id, b"\x03" + command))
         self.dul.send_pdu(value)
+
+
+STORE_ELEMENTS = frozenset([0x0000, 0x0002, 0x0100, 0x0110, 0x0700, 0x0800, 0x1000])
+"""Of a C-STORE request (PS3.7 9.3.1.1); one that names the mover it comes from is left to pynetdicom."""
+
+
+def store_request(context_id: int, command: memoryview) -> C_STORE | None:
+    """A C-STORE request that has a data set, or None where this is another command or not as every sender writes it."""
+    values, at = {}, 0
+    while len(command) - at >= 8:
+        group, element, length = struct.unpack_from("<HHL", command, at)
+        values[group << 16 | element] = bytes(command[at + 8 : at + 8 + length])
+        at += 8 + length
+    if at != len(command) or values.keys() != STORE_ELEMENTS or values[0x0100] != b"\x01\x00":
+        return None
+    if values[0x0800] == b"\x01\x01" or any(len(values[element]) != 2 for element in (0x0110, 0x0700, 0x0800)):
+        return None
+    request = C_STORE()
+    request.MessageID = int.from_bytes(values[0x0110], "little")
+    request.Priority = int.from_bytes(values[0x0700], "little")
+    request.AffectedSOPClassUID = uid_of(values[0x0002])
+    request.AffectedSOPInstanceUID = uid_of(values[0x1000])
+    request.DataSet = BytesIO()
+    request._context_id = context_id
+    return request
+
+
+def uid_of(value: bytes) -> UID:
+    return UID(value.decode("ascii").rstrip("\0 "))
 
 
 def command_set(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,14 +18,14 @@ from zoneinfo import ZoneInfo
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from gantry.domain.identifiers import valid_nhs_number
 from gantry.gateways.dicom import dose, dose_report
 from gantry.gateways.dicom.elements import header
 from gantry.gateways.dicom.status import Refusal, Status
-from gantry.gateways.dicom.wholeness import not_whole
+from gantry.gateways.dicom.wholeness import Places, not_whole
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +115,8 @@ class Store:
     limit_bytes: int = INSTANCE_LIMIT_BYTES
 
 
-WANTED: list[BaseTag | int] = [
-    Tag(keyword)
+WANTED = frozenset(
+    int(Tag(keyword))
     for keyword in (
         "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
         "StudyDate", "StudyTime", "StudyDescription", "SeriesDescription", "SeriesNumber", "InstanceNumber",
@@ -122,7 +124,8 @@ WANTED: list[BaseTag | int] = [
         "IssuerOfPatientID", "OtherPatientIDsSequence", "PatientBirthDate", "PatientSex", "RequestAttributesSequence",
         *dose.HEADER,
     )
-]  # fmt: skip
+)  # fmt: skip
+"""Nothing else is read of a data set, so pixels and overlays are never parsed."""
 
 TAGS = {
     keyword: Tag(keyword)
@@ -136,19 +139,27 @@ TAGS = {
 ESCAPE = b"\x1b"
 """Begins a change of character set inside a text (PS3.5 6.1.2.5), which is ASCII to look at."""
 
-AFTER_HEADER = 0x00540400
-"""Nothing we read lies beyond group 0054, so pixels and overlays are never parsed."""
+OWN = (0x00080018, 0x00200013)
+"""SOPInstanceUID and InstanceNumber: what the images of a series do not share."""
+
+REPORTED = 0x0040A730
+"""ContentSequence: only what has one is dated by its content, which else differs from image to image."""
+CONTENT_TIMES = (0x00080023, 0x00080033)
+
+ALIKE_LIMIT_BYTES = 1 << 14
+"""A header that is longer is read each time: a report's tree is no series."""
 
 
 def store(sent: Sent, into: Store) -> Kept | Refusal:
     """Keeps one instance. Success is only said when file and index row are both there."""
     if sent.data_set.nbytes > into.limit_bytes:
         return Refusal(Status.OUT_OF_RESOURCES, f"More than {into.limit_bytes} bytes")
-    cut = not_whole(sent.data_set, sent.transfer_syntax_uid)
+    places: Places = {}
+    cut = not_whole(sent.data_set, sent.transfer_syntax_uid, places)
     if cut is not None:
         return cut
     digest = hashlib.sha256(sent.data_set).hexdigest()
-    read = read_instance(sent, digest, into.zone)
+    read = read_instance(sent, places, digest, into.zone)
     if isinstance(read, Refusal):
         return read
     target = into.root / read.path
@@ -167,51 +178,56 @@ def store(sent: Sent, into: Store) -> Kept | Refusal:
     return answer
 
 
-def read_instance(sent: Sent, digest: str, zone: ZoneInfo) -> StoredInstance | Refusal:
+def read_instance(sent: Sent, places: Places, digest: str, zone: ZoneInfo) -> StoredInstance | Refusal:
     try:
-        ds = read_header(sent)
-        return described(ds, sent, digest, zone)
+        own = [value_text(sent.data_set, places.get(tag)) for tag in OWN]
+        unread = OWN if REPORTED in places else (*OWN, *CONTENT_TIMES)
+        header_bytes = b"".join(
+            [
+                sent.data_set[begins:ends]
+                for tag, (begins, _, ends) in places.items()
+                if tag in WANTED and tag not in unread
+            ]
+        )
+        read = alike if len(header_bytes) <= ALIKE_LIMIT_BYTES else alike.__wrapped__
+        return completed(read(header_bytes, sent.transfer_syntax_uid, zone), own[0], own[1], sent, digest)
     # pydicom meets malformed input with whatever its innards raise, and a sender must not bring the door down.
     except Exception as fault:
         log.warning("unreadable data set", extra={"calling_ae": sent.calling_ae_title, "fault": type(fault).__name__})
         return Refusal(Status.CANNOT_UNDERSTAND, f"Cannot read the data set: {type(fault).__name__}")
 
 
-def read_header(sent: Sent) -> Dataset:
-    return read_dataset(
-        BytesIO(sent.data_set),
-        is_implicit_VR=sent.transfer_syntax_uid == ImplicitVRLittleEndian,
-        is_little_endian=sent.transfer_syntax_uid != ExplicitVRBigEndian,
-        stop_when=lambda tag, vr, length: tag > AFTER_HEADER,
-        specific_tags=WANTED,
+def value_text(data: memoryview, place: tuple[int, int, int] | None) -> str:
+    """Of an element whose value is digits, whatever its character set."""
+    value = bytes(data[place[1] : place[2]]) if place else b""
+    return value.decode("ascii", "replace").replace("\0", "").strip()[:TEXT_LIMIT]
+
+
+@lru_cache(maxsize=64)
+def alike(header_bytes: bytes, syntax: str, zone: ZoneInfo) -> StoredInstance:
+    """What all images with this header share; their own names, sizes and places are still empty.
+
+    The images of a series come one after another with the same header but for OWN: it is read once.
+    """
+    ds = read_dataset(
+        BytesIO(header_bytes),
+        is_implicit_VR=syntax == ImplicitVRLittleEndian,
+        is_little_endian=syntax != ExplicitVRBigEndian,
     )
-
-
-def described(ds: Dataset, sent: Sent, digest: str, zone: ZoneInfo) -> StoredInstance | Refusal:
-    uids = {keyword: shown(ds, keyword) for keyword in UIDS}
-    for keyword, tag in UIDS.items():
-        if not uids[keyword]:
-            return Refusal(Status.DOES_NOT_MATCH_CLASS, f"{keyword} has no value", (tag,))
-        if len(uids[keyword]) > 64 or not UID_FORM.fullmatch(uids[keyword]):
-            return Refusal(Status.DOES_NOT_MATCH_CLASS, f"{keyword} is not a UID", (tag,))
-    if uids["SOPInstanceUID"] != sent.sop_instance_uid:
-        return Refusal(Status.DOES_NOT_MATCH_CLASS, "SOPInstanceUID differs from the request", (0x00080018,))
-    if uids["SOPClassUID"] != sent.sop_class_uid:
-        return Refusal(Status.DOES_NOT_MATCH_CLASS, "SOPClassUID differs from the request", (0x00080016,))
     request = next(iter(ds.get("RequestAttributesSequence") or [Dataset()]))
     name = ds.get_item(TAGS["PatientName"]) if TAGS["PatientName"] in ds else None
     others = [shown(other, "PatientID") for other in ds.get("OtherPatientIDsSequence") or []]
     identifiers = [each.replace(" ", "") for each in (shown(ds, "PatientID"), *others)]
     return StoredInstance(
-        sop_instance_uid=uids["SOPInstanceUID"],
-        sop_class_uid=uids["SOPClassUID"],
-        study_uid=uids["StudyInstanceUID"],
-        series_uid=uids["SeriesInstanceUID"],
-        transfer_syntax_uid=sent.transfer_syntax_uid,
-        path=path_for(uids["StudyInstanceUID"], uids["SOPInstanceUID"], digest),
-        size_bytes=sent.data_set.nbytes,
-        sha256=digest,
-        calling_ae_title=sent.calling_ae_title,
+        sop_instance_uid="",
+        sop_class_uid=shown(ds, "SOPClassUID"),
+        study_uid=shown(ds, "StudyInstanceUID"),
+        series_uid=shown(ds, "SeriesInstanceUID"),
+        transfer_syntax_uid=syntax,
+        path="",
+        size_bytes=0,
+        sha256="",
+        calling_ae_title="",
         patient_name_raw=name.value.strip(b" \0") if name is not None and isinstance(name.value, bytes) else b"",
         patient_name=shown(ds, "PatientName"),
         patient_id=shown(ds, "PatientID"),
@@ -230,10 +246,32 @@ def described(ds: Dataset, sent: Sent, digest: str, zone: ZoneInfo) -> StoredIns
         series_time=shown(ds, "SeriesTime"),
         series_number=shown(ds, "SeriesNumber"),
         series_description=shown(ds, "SeriesDescription"),
-        instance_number=shown(ds, "InstanceNumber"),
+        instance_number="",
         station_name=shown(ds, "StationName"),
         manufacturer=shown(ds, "Manufacturer"),
         injections=dose_report.injections(ds, zone),
+    )
+
+
+def completed(like: StoredInstance, uid: str, number: str, sent: Sent, digest: str) -> StoredInstance | Refusal:
+    values = (uid, like.sop_class_uid, like.study_uid, like.series_uid)
+    for (keyword, tag), value in zip(UIDS.items(), values, strict=True):
+        if not value:
+            return Refusal(Status.DOES_NOT_MATCH_CLASS, f"{keyword} has no value", (tag,))
+        if len(value) > 64 or not UID_FORM.fullmatch(value):
+            return Refusal(Status.DOES_NOT_MATCH_CLASS, f"{keyword} is not a UID", (tag,))
+    if uid != sent.sop_instance_uid:
+        return Refusal(Status.DOES_NOT_MATCH_CLASS, "SOPInstanceUID differs from the request", (0x00080018,))
+    if like.sop_class_uid != sent.sop_class_uid:
+        return Refusal(Status.DOES_NOT_MATCH_CLASS, "SOPClassUID differs from the request", (0x00080016,))
+    return replace(
+        like,
+        sop_instance_uid=uid,
+        instance_number=number,
+        path=path_for(like.study_uid, uid, digest),
+        size_bytes=sent.data_set.nbytes,
+        sha256=digest,
+        calling_ae_title=sent.calling_ae_title,
     )
 
 
@@ -297,25 +335,39 @@ def write_whole(target: Path, head: bytes, body: memoryview, *, sync: bool, sync
     A fresh name is synced after the rename, so that one commit of the file system's journal covers both; until its row
     is written nobody looks there. A name that is in use gets its new bytes only once they are durable.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f".{secrets.token_hex(8)}.part"
+    parent = os.path.dirname(target)
+    temporary = f"{parent}/.{secrets.token_hex(8)}.part"
     try:
-        with open(temporary, "xb", buffering=0) as file:
-            write_all(file.fileno(), head, body)
+        file = created(temporary)
+        try:
+            write_all(file, head, body)
             if sync and not fresh:
-                os.fdatasync(file.fileno())
-            temporary.replace(target)
+                os.fdatasync(file)
+            os.replace(temporary, target)
             if sync and fresh:
-                os.fdatasync(file.fileno())
+                os.fdatasync(file)
+        finally:
+            os.close(file)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         raise
     if sync_folder:
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def created(path: str) -> int:
+    """A new file's descriptor. Its folder is there but for the first image of a study."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(path, flags, 0o666)
 
 
 def write_all(file: int, head: bytes, body: memoryview) -> None:

@@ -28,8 +28,12 @@ class Open:
     implicit: bool
 
 
-def not_whole(data: memoryview, syntax: str) -> Refusal | None:
-    """Why the data set cannot be all that was sent; None where each element is there."""
+type Places = dict[int, tuple[int, int, int]]
+"""Where each element of a data set begins, where its value begins and where it ends, by tag in the order sent."""
+
+
+def not_whole(data: memoryview, syntax: str, places: Places | None = None) -> Refusal | None:
+    """Why the data set cannot be all that was sent; None where each element is there. Fills `places` on its way."""
     order = ">" if syntax == ExplicitVRBigEndian else "<"
     tag_at = struct.Struct(f"{order}HH").unpack_from
     short_at, long_at = struct.Struct(f"{order}H").unpack_from, struct.Struct(f"{order}I").unpack_from
@@ -37,6 +41,7 @@ def not_whole(data: memoryview, syntax: str) -> Refusal | None:
     inside: list[Open] = []
     holds_items = False
     at, end, tag = 0, data.nbytes, 0
+    began = first_value = top = 0
     while at < end:
         if end - at < 8:
             # Nothing but padding is no element that was cut.
@@ -73,15 +78,21 @@ def not_whole(data: memoryview, syntax: str) -> Refusal | None:
                 nested = vr == b"UN"
             else:
                 length, value = short_at(data, at + 6)[0], at + 8
+            if not inside:
+                began, first_value, top = at, value, tag
             if length != UNDEFINED:
                 at = value + length
                 if at > end:
                     return cut(tag, f"says {length} bytes, {end - value} came")
+                if places is not None and not inside:
+                    places[tag] = (began, value, at)
                 continue
             inside.append(Open(tag, True, nested))
         at = value
         holds_items, implicit = (inside[-1].holds_items, inside[-1].implicit) if inside else (False, implicit)
         if not inside:
+            if places is not None:
+                places[top] = (began, first_value, at)
             implicit = begins_implicit(data, 0, syntax == ImplicitVRLittleEndian)
     return cut(inside[0].tag, "is not ended") if inside else None
 
