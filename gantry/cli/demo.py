@@ -16,6 +16,7 @@ from gantry.apps.audit.models import InboxMessage
 from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import Network
 from gantry.apps.radiopharmacy.models import SupplyRun
+from gantry.apps.ui.demonstration import DOOR, LIVED, LIVING
 from gantry.cli.demonstration.booking import Booking
 from gantry.cli.demonstration.clock import Clock
 from gantry.cli.demonstration.hot_lab import HotLab, Scanners
@@ -44,7 +45,6 @@ from gantry.reference.network import PRACTICE, PROVIDER, SITES
 SEED, PATIENTS = 2266, 300
 OUTSIDE = Hospital("RH8", "Dr Elsewhere", "C7299999")
 LOCK = 71_030_266
-DOOR, LIVING, LIVED = "demonstration", "living", "lived"
 TICK_S = 5.0
 UNFINISHED_AFTER = timedelta(hours=22)
 

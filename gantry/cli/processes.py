@@ -40,6 +40,8 @@ def address(process: Process) -> Address | None:
 
 
 def environment(database_url: str) -> dict[str, str]:
+    # Where a release would collect them; here the pages' files are served from where they lie.
+    (var() / "static").mkdir(exist_ok=True)
     ports = {PORTS[process][0]: str(found.port) for process in PORTS if (found := address(process))}
     return {
         **os.environ,

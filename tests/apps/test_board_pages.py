@@ -139,6 +139,23 @@ def test_another_organisations_room_and_people_are_not_there(day):
     assert referrer.get(at("scanning:board", day.made.site.pk)).status_code == 403
 
 
+def test_the_site_chosen_last_is_where_the_board_and_the_hot_lab_open(day):
+    """A provider's radiographer works at several sites; whoever works at one is asked nothing."""
+    make_booked(day)
+    client, first, other = signed_in(day.person), day.made.site, day.made.other_site
+    assert client.get("/").url == at("scanning:board", first.pk), "their employer's, while nothing was chosen"
+    page = client.get(at("scanning:board", first.pk)).content.decode()
+    assert other.name in page and 'action="/board/"' in page, "the switch stands on the board"
+    moved = client.get(at("scanning:choose"), {"site": str(other.pk)})
+    assert moved.url == at("scanning:board", other.pk)
+    assert client.get(moved.url).status_code == 200
+    assert client.get("/").url == client.get(at("scanning:choose")).url == at("scanning:board", other.pk)
+    assert other.name in client.get(at("tracer:today")).content.decode().split("<main")[1].split("</h1>")[0]
+    assert first.name in client.get(at("scanning:choose"), {"all": "1"}).content.decode()
+    for nobody_s in (make_network("RXX", "NXX").site.pk, "x"):
+        assert client.get(at("scanning:choose"), {"site": str(nobody_s)}).status_code == 404
+
+
 def test_a_batch_goes_from_order_to_dose_through_the_pages(day):
     pharmacist = make_person(Role.RADIOPHARMACIST, day.made.provider)
     client = signed_in(pharmacist)

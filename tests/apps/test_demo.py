@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 from procrastinate.contrib.django.models import ProcrastinateJob
 from procrastinate.exceptions import AlreadyEnqueued
 from typer.testing import CliRunner
@@ -167,3 +168,16 @@ def test_sign_ins_are_printed_with_one_password() -> None:
     assert said.exit_code == 0, said.output
     assert "a long demonstration password" in said.output
     assert {one.role for one in demo.show_signins()} == {role.value.replace("_", " ") for role in Role} - {"interface"}
+
+
+def test_every_page_says_that_the_past_weeks_are_still_being_filled_in(settings, client) -> None:
+    settings.DEMONSTRATION = True
+    said = b"still being filled in"
+    cache.clear()
+    assert said not in client.get("/accounts/login/").content
+    marker = demo.marked(NOW, 1, 8)
+    cache.clear()
+    assert said in client.get("/accounts/login/").content
+    InboxMessage.objects.filter(pk=marker.pk).update(outcome=demo.LIVED)
+    cache.clear()
+    assert said not in client.get("/accounts/login/").content

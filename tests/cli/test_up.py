@@ -125,6 +125,8 @@ def test_an_installation_outlives_every_kill_and_stops_when_told(installation: I
     assert second.returncode == 1
     assert f"already running here, as process {first.pid}" in second.stdout
 
+    assert "Warning" not in (installation.place / "log" / "web.log").read_text()
+
     before = children(first.pid)
     assert sorted(before) == ["dicom", "mllp", "web", "worker"]
     for pid in before.values():

@@ -11,3 +11,4 @@ class Accounts(AppConfig):
 
         navigation.roles_from(bar.roles)
         demonstration.people_from(bar.people)
+        demonstration.filling_from(bar.filling)

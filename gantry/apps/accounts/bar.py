@@ -4,10 +4,12 @@ from django.core.cache import cache
 from django.http import HttpRequest
 
 from gantry.apps.accounts.models import RoleGrant
+from gantry.apps.audit.models import InboxMessage
+from gantry.apps.ui import demonstration
 from gantry.apps.ui.demonstration import DemoPerson
 from gantry.domain.access import Role
 
-PEOPLE = "accounts.demo_people"
+PEOPLE, FILLING = "accounts.demo_people", "accounts.demo_filling"
 ORDER = list(Role)
 
 
@@ -33,3 +35,12 @@ def people(request: HttpRequest) -> list[DemoPerson]:
         DemoPerson(key, name, role.replace("_", " "), organisation, key == me)
         for key, name, role, organisation in found
     ]
+
+
+def filling() -> bool:
+    """Whether the demonstration's past weeks are being lived: looked up every few seconds, not by every page."""
+    found = cache.get(FILLING)
+    if found is None:
+        found = InboxMessage.objects.filter(door=demonstration.DOOR, outcome=demonstration.LIVING).exists()
+        cache.set(FILLING, found, 5 if found else 20)
+    return bool(found)

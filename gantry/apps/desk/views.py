@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model, Q
+from django.db.models import Count, Model, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
@@ -13,6 +13,7 @@ from django.utils import timezone
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.timeline import timeline
 from gantry.apps.booking.models import Appointment
+from gantry.apps.estate.chosen import chosen
 from gantry.apps.estate.models import Site
 from gantry.apps.patients.models import Patient
 from gantry.apps.radiopharmacy.models import Batch, TracerOrder
@@ -39,10 +40,15 @@ HOME: tuple[tuple[Role, str], ...] = (
 
 
 def site_of(request: HttpRequest) -> Site | None:
-    """The site a person works at: their employer's first, else the first of the network that their employer runs."""
+    """The site a person works at: the one chosen last, else their employer's, else where most people come today."""
     organisations = request.acting.scope.organisations
-    own = Site.objects.filter(organisation__in=organisations).order_by("name").first()
-    return own or Site.objects.filter(network__provider__in=organisations).order_by("name").first()
+    mine = Site.objects.filter(Q(organisation__in=organisations) | Q(network__provider__in=organisations))
+    busy = Count("visits", filter=Q(visits__on=timezone.localdate(request.now)))
+    return (
+        chosen(request, mine)
+        or mine.filter(organisation__in=organisations).order_by("name").first()
+        or mine.annotate(today=busy).order_by("-today", "name").first()
+    )
 
 
 @requires(*ANYBODY)

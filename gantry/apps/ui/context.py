@@ -15,6 +15,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "nav": SimpleLazyObject(lambda: navigation.links(request)),
         "demonstration": demonstration.is_on(),
         "demo_people": SimpleLazyObject(lambda: demonstration.people(request)),
+        "demo_filling": SimpleLazyObject(demonstration.filling),
         "switch_person_url": _address("switch_person"),
         "sign_out_url": _address("account_logout"),
         "sign_in_url": _address("account_login"),

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 
+from gantry.apps.estate.chosen import chosen, remember
 from gantry.apps.estate.models import Site
 
 
@@ -16,7 +17,7 @@ def sites_for(request: HttpRequest) -> QuerySet[Site]:
 
 
 def site_for(request: HttpRequest) -> Site:
-    """The site asked for, else the employer's own, else the first of the network. 404 for anybody else's."""
+    """The site asked for, else the one chosen last, the employer's own, the first of the network. 404 for anybody else's."""
     asked, mine = request.GET.get("site", ""), sites_for(request)
     try:
         found = mine.filter(pk=UUID(asked)).first() if asked else None
@@ -25,9 +26,11 @@ def site_for(request: HttpRequest) -> Site:
     if asked and found is None:
         raise Http404("site")
     own = mine.filter(organisation__in=request.acting.scope.organisations).first()
-    site = found or own or mine.first()
+    site = found or chosen(request, mine) or own or mine.first()
     if site is None:
         raise Http404("site")
+    if found:
+        remember(request, found)
     return site
 
 

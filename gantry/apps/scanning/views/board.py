@@ -3,12 +3,13 @@
 from datetime import date, timedelta
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.timeline import timeline
+from gantry.apps.estate.chosen import chosen, remember
 from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.scanning.models import Visit
 from gantry.apps.scanning.services.board import board, card_of, of_day
@@ -24,16 +25,22 @@ from gantry.reference.tracers import TRACERS
 
 @requires(Verb.SEE_BOARD)
 def choose(request: HttpRequest) -> HttpResponse:
-    """Which room? Nobody is asked who has only one."""
-    sites = list(sites_for(request))
+    """Which room? Nobody is asked who has only one, or who has said so before; the board's own switch asks for another."""
+    mine = sites_for(request)
+    if asked := request.GET.get("site"):
+        return redirect("scanning:board", site_for(request, key_of(asked)).pk)
+    sites = list(mine)
     if len(sites) == 1:
         return redirect("scanning:board", sites[0].pk)
+    if "all" not in request.GET and (before := chosen(request, mine)):
+        return redirect("scanning:board", before.pk)
     return render(request, "scanning/choose.html", {"sites": sites})
 
 
 @requires(Verb.SEE_BOARD)
 def room(request: HttpRequest, site: UUID) -> HttpResponse:
     place = site_for(request, site)
+    remember(request, place)
     today = local_day(place, request.now)
     on = asked_day(request, today)
     visits = list(of_day(Visit.objects.for_user(request.acting.scope), place, on))
@@ -43,6 +50,7 @@ def room(request: HttpRequest, site: UUID) -> HttpResponse:
             "scanning/board.html",
             {
                 "site": place,
+                "sites": list(sites_for(request)),
                 "on": on,
                 "today": today,
                 "before": on - timedelta(days=1),
@@ -53,6 +61,13 @@ def room(request: HttpRequest, site: UUID) -> HttpResponse:
                 "may_inject": request.acting.may(Verb.INJECT),
             },
         )
+
+
+def key_of(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Http404("site") from None
 
 
 def asked_day(request: HttpRequest, today: date) -> date:
