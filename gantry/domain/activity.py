@@ -134,7 +134,12 @@ def why_out_of_tolerance(drawn_mbq: float, prescribed_mbq: float, tolerance_perc
 
 
 def why_not_individually(
-    age: int | None, *, child_under: int, authorised_mbq: float | None, drawn_mbq: float | None, tolerance_percent: float
+    age: int | None,
+    *,
+    child_under: int,
+    authorised_mbq: float | None,
+    drawn_mbq: float | None,
+    tolerance_percent: float,
 ) -> Iterator[str]:
     """Why a child may not be given this dose: a practitioner authorises each child's activity, and nobody else's counts.
 
@@ -151,10 +156,12 @@ def why_not_individually(
         )
 
 
-def why_review(administered_mbq: float, weight_kg: float, reference_level_mbq_per_kg: float) -> str | None:
+def why_review(
+    administered_mbq: float, weight_kg: float, reference_level_mbq_per_kg: float, *, far_percent: float = 0.0
+) -> str | None:
     """Whether an administration is above the diagnostic reference level: to be looked at, not forbidden."""
     level = reference_level_mbq_per_kg * weight_kg
-    if administered_mbq <= level:
+    if administered_mbq <= level * (1 + far_percent / 100):
         return None
     return f"{administered_mbq:.0f} MBq is above the reference level of {level:.0f} MBq at {weight_kg:g} kg: review"
 

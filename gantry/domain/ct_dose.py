@@ -1,8 +1,9 @@
 """Decides what a study's CT gave, each irradiation counted once, and whether a reference level asks for a look at it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +96,20 @@ class Level:
     dlp_mgy_cm: float | None
 
 
-def why_review(study: StudyCt, level: Level | None) -> Iterator[str]:
-    """What asks a physicist to look: a level passed, or the scanner's own alert. Never a limit, and never a prescription."""
+def why_review(study: StudyCt, level: Level | None, *, far_percent: float = 0.0) -> Iterator[str]:
+    """What asks a physicist to look: far above a level, or the scanner's own alert. Never a limit or a prescription.
+
+    A level is for the middle of many: one person is asked about only when theirs is `far_percent` above it.
+    """
     if level is not None:
-        if level.dlp_mgy_cm is not None and study.dlp_mgy_cm > level.dlp_mgy_cm:
-            yield f"DLP {study.dlp_mgy_cm:.0f} mGy·cm is above the {level.region} level of {level.dlp_mgy_cm:g} mGy·cm"
         ctdi = study.main.ctdi_vol_mgy if study.main else None
-        if level.ctdi_vol_mgy is not None and ctdi is not None and ctdi > level.ctdi_vol_mgy:
-            yield f"CTDIvol {ctdi:.1f} mGy is above the {level.region} level of {level.ctdi_vol_mgy:g} mGy"
+        for what, unit, value, at in (
+            ("DLP", "mGy·cm", study.dlp_mgy_cm, level.dlp_mgy_cm),
+            ("CTDIvol", "mGy", ctdi, level.ctdi_vol_mgy),
+        ):
+            if value is not None and at is not None and value > at * (1 + far_percent / 100):
+                over = (value / at - 1) * 100
+                yield f"{what} {value:.4g} {unit} is {over:.0f} % above the {level.region} level of {at:g} {unit}"
     yield from (f"The scanner's dose check: {alert}" for alert in study.alerts)
     if study.doubt:
         yield study.doubt
@@ -111,3 +118,21 @@ def why_review(study: StudyCt, level: Level | None) -> Iterator[str]:
 def effective_dose_msv(dlp_mgy_cm: float, msv_per_mgy_cm: float) -> float:
     """An estimate for an adult of usual size, shown beside the tracer's dose and never inside it."""
     return dlp_mgy_cm * msv_per_mgy_cm
+
+
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """What a level is really for: the middle of a site's examinations."""
+
+    count: int
+    middle: float
+    level: float
+
+    @property
+    def above(self) -> bool:
+        return self.middle > self.level
+
+
+def middle_of(values: Sequence[float], level: float, *, least: int) -> Middle | None:
+    """The median; None while there are too few to say."""
+    return Middle(len(values), median(values), level) if len(values) >= least else None

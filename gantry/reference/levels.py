@@ -29,6 +29,14 @@ MSV_PER_MGY_CM: dict[str, Fact[float]] = {
     HALF_BODY: Fact(0.015, "mSv per mGy·cm", "Usual factor of an adult's trunk", LIBRARY_FROM, recalled=True),
 }
 
+FAR_PERCENT: dict[str, Fact[float]] = {
+    "ct": Fact(50.0, "% above the level", "Local: a large person's CT gives more", LIBRARY_FROM, notice="Assumed"),
+    "tracer": Fact(10.0, "% above the level", "The tolerance of a drawn dose", LIBRARY_FROM, notice="Assumed"),
+}
+"""How far above a level one person's dose is before somebody is asked to look."""
+MIDDLE_OVER_DAYS, MIDDLE_OF = 90, 10
+"""A site's middle is that of its last three months, of ten people or more."""
+
 REGION = {
     "FDG-BRAIN": HEAD,
     "FDG-CARDIAC": HEART,

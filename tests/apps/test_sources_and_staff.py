@@ -211,7 +211,7 @@ def test_a_source_and_a_permit_by_route_are_recorded_on_the_page(made, monkeypat
     assert Permit.objects.get().sealed
     sent = {
         "what": "source", "source-nuclide": "Cs-137", "source-serial": "S-7", "source-what": "Check source",
-        "source-activity_mbq": "9", "source-reference_at": "1/11/2026 09:00", "source-kept_in": "Safe",
+        "source-activity_mbq": "12", "source-reference_on": "1/11/2016", "source-kept_in": "Safe",
     }  # fmt: skip
     refused = client.post(page, sent)
     assert refused.status_code == 422 and b"allows 5 MBq of Cs-137" in refused.content

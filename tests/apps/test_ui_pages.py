@@ -163,3 +163,21 @@ def test_a_decay_chart_asks_the_physics() -> None:
     )
     assert chart.sentence == "800\u00a0MBq at 09:00, 50.0\u00a0MBq at 13:00. Below 200\u00a0MBq after about 11:00."
     assert chart.rows[1] == ("10:00", "400\u00a0MBq")
+
+
+def test_a_decay_chart_shows_what_is_committed_of_it_and_where_it_is_tightest() -> None:
+    start = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+    hours = [start.replace(hour=9 + h) for h in range(3)]
+
+    def drawn(*promised: float):
+        return charts.decay_chart(
+            "Vial", hours, lambda m: 800 * 0.5 ** ((m - start).total_seconds() / 3600), zone=UTC,
+            committed_at=lambda m: promised[min((m - start).seconds // 3600, len(promised) - 1)],
+        )  # fmt: skip
+
+    chart = drawn(300.0, 350.0, 0.0)
+    assert chart.sentence.endswith("At the tightest, 10:00, 50.0\u00a0MBq is free.")
+    assert chart.rows[1] == ("10:00", "400\u00a0MBq", "350\u00a0MBq", "50.0\u00a0MBq")
+    assert chart.svg.count("<polyline") == 2 and "Committed" in chart.svg
+    assert drawn(300.0, 450.0, 0.0).rows[1][3] == "short 50.0\u00a0MBq"
+    assert drawn(0.0).sentence.endswith("Nothing of it is committed.")

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from gantry.domain.ct_dose import CtDose, CtEvent, Level, effective_dose_msv, of_study, why_review
+from gantry.domain.ct_dose import CtDose, CtEvent, Level, effective_dose_msv, middle_of, of_study, why_review
 from gantry.reference.levels import HALF_BODY, HEAD, ct_level, region_of
 
 LEVEL = Level(HALF_BODY, 4.3, 400.0)
@@ -16,9 +16,22 @@ def report(*dlps: float | None, ctdi: float = 4.0, total: float | None = None) -
 def test_at_the_level_nobody_is_asked_and_above_it_somebody_is():
     assert not list(why_review(of_study([report(None, 400.0, ctdi=4.3)]), LEVEL))
     assert list(why_review(of_study([report(None, 400.1, ctdi=4.4)]), LEVEL)) == [
-        "DLP 400 mGy·cm is above the half body level of 400 mGy·cm",
-        "CTDIvol 4.4 mGy is above the half body level of 4.3 mGy",
+        "DLP 400.1 mGy·cm is 0 % above the half body level of 400 mGy·cm",
+        "CTDIvol 4.4 mGy is 2 % above the half body level of 4.3 mGy",
     ]
+
+
+def test_one_person_is_asked_about_only_when_theirs_is_far_above():
+    assert not list(why_review(of_study([report(599.0, ctdi=6.4)]), LEVEL, far_percent=50))
+    assert list(why_review(of_study([report(601.0, ctdi=6.4)]), LEVEL, far_percent=50)) == [
+        "DLP 601 mGy·cm is 50 % above the half body level of 400 mGy·cm"
+    ]
+
+
+def test_a_middle_needs_enough_people():
+    assert middle_of([1.0] * 9, 3.0, least=10) is None
+    found = middle_of([*range(1, 11)], 3.0, least=10)
+    assert found is not None and (found.count, found.middle, found.above) == (10, 5.5, True)
 
 
 def test_the_ctdi_of_a_study_is_that_of_its_main_irradiation():

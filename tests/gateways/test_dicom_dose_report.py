@@ -78,6 +78,16 @@ def test_a_report_of_ours_is_read_back_whole_from_its_own_bytes():
     assert ds.ConceptNameCodeSequence[0].CodeValue == "113500"
 
 
+def test_a_report_written_after_the_clocks_changed_keeps_its_injections_own_clock():
+    at = datetime(2026, 10, 24, 16, 30, tzinfo=LONDON)
+    for started, written in ((at, at + timedelta(days=2)), (at + timedelta(days=2), at)):
+        given = replace(GIVEN, started_at=started, stopped_at=started + timedelta(seconds=20))
+        ds = through_a_file(dose_report.write(replace(REPORT, written_at=written, administration=given)))
+        again = dose_report.read(ds, ZoneInfo("America/New_York"))
+        assert again.administration.started_at == started and again.written_at == written
+        assert again.administration.stopped_at == given.stopped_at
+
+
 def test_a_report_without_a_time_or_an_activity_is_not_written_and_another_object_is_not_read():
     with pytest.raises(ValueError, match="how much and when"):
         dose_report.write(replace(REPORT, administration=replace(GIVEN, started_at=None)))
@@ -192,10 +202,13 @@ def test_a_wrong_value_would_be_seen(real_data, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/usr/bin/dsrdump").exists(), reason="DCMTK's dsrdump is not installed")
-def test_another_reader_takes_what_we_write(tmp_path):
+@pytest.mark.parametrize("month", [7, 12], ids=["summer time", "UTC"])
+def test_another_reader_takes_what_we_write(tmp_path, month):
     """DCMTK checks the relationships of the tree against the standard's own table for this class."""
     path = tmp_path / "report.dcm"
-    dose_report.write(REPORT).save_as(path, enforce_file_format=True)
+    at = AT.replace(month=month)
+    report = replace(REPORT, written_at=at, administration=replace(GIVEN, started_at=at))
+    dose_report.write(report).save_as(path, enforce_file_format=True)
     told = subprocess.run(["/usr/bin/dsrdump", str(path)], capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     assert "Radiopharmaceutical Radiation Dose SR Document" in told.stdout and '"247.25" (MBq' in told.stdout

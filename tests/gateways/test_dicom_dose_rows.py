@@ -209,14 +209,14 @@ def test_what_a_ct_gave_is_kept_in_rows_once_and_a_level_that_is_passed_asks_for
     arrive(ct_object(injection, "1.2.826.0.1.51", 150.0), root)
     assert read_new(now=NOW) == 1
     assert not DoseReview.objects.filter(what="ct").exists()
-    arrive(ct_object(injection, "1.2.826.0.1.52", 150.0, 350.0), root)
+    arrive(ct_object(injection, "1.2.826.0.1.52", 150.0, 490.0), root)
     assert read_new(now=NOW) == 1 and read_new(now=NOW) == 0
     study = Study.objects.get()
     said = dosing.ct_of(study)
-    assert said is not None and said.dlp_mgy_cm == 500.0 and len(said.events) == 2
+    assert said is not None and said.dlp_mgy_cm == 640.0 and len(said.events) == 2
     review = DoseReview.objects.get(what="ct")
-    assert review.reasons == ["DLP 500 mGy·cm is above the half body level of 400 mGy·cm"]
-    assert Event.objects.filter(kind=EventKind.DOSE_RECORDED, data__what="ct").count() == 2
+    assert review.reasons == ["DLP 640 mGy·cm is 60 % above the half body level of 400 mGy·cm"]
+    assert Event.objects.filter(kind=EventKind.DOSE_RECORDED, data__said__startswith="CT").count() == 2
 
 
 def test_the_scanners_own_alert_asks_for_a_look_and_somebody_settles_it_once(injection, day, settings):
@@ -267,3 +267,15 @@ def test_reports_of_a_scanner_are_rows_beside_ours_and_a_later_one_says_what_it_
         ("61", 250.0, []), ("62", 250.0, ["61"]),
     ]  # fmt: skip
     assert Instance.objects.filter(dose_object__kind="tracer").count() == 2
+
+
+def test_a_sites_middle_is_said_once_ten_adults_were_given_and_is_held_against_the_level(day, monkeypatch):
+    visit = make_booked(day)
+    Visit.objects.filter(pk=visit.pk).update(weight_kg=60.0)
+    given(day, Visit.objects.get(pk=visit.pk), 300.0)
+    fdg, ct = dosing.middles([day.made.site], now=NOW + timedelta(days=1))
+    assert (fdg.what, fdg.count, fdg.middle, ct.count) == ("FDG", 1, None, 0)
+    monkeypatch.setattr(dosing, "MIDDLE_OF", 1)
+    fdg, _ = dosing.middles([day.made.site], now=NOW + timedelta(days=1))
+    assert fdg.middle is not None and fdg.middle.above and 4.6 < fdg.middle.middle < 4.8
+    assert not dosing.middles([day.made.site], now=NOW + timedelta(days=100))[0].count

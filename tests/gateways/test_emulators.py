@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from gantry.domain.ct_dose import of_study
 from gantry.domain.network.people import Hospital
+from gantry.gateways.dicom import ct_dose
 from gantry.gateways.dicom.commitment import Asked, Commitment, Reported
 from gantry.gateways.dicom.index import WorklistIndex
 from gantry.gateways.dicom.performed_step import PerformedSteps, StepBegun, StepReported, StepStatus
@@ -21,6 +23,7 @@ from gantry.gateways.dicom.server import Doors, serve
 from gantry.gateways.dicom.storage import Kept, Store, StoredInstance
 from gantry.gateways.emulators import hospital as emulated
 from gantry.gateways.emulators.addresses import HospitalAddress
+from gantry.gateways.emulators.doses import ct_dose_report
 from gantry.gateways.emulators.pictures import Subject, new_uid, study
 from gantry.gateways.emulators.scanner import Gantry, NotDone, Scanner, subject_of
 from gantry.gateways.hl7 import mllp
@@ -54,6 +57,18 @@ def test_images_are_valid_objects(tmp_path: Path, place: int) -> None:
     said = subprocess.run([checker, "-new", str(path)], capture_output=True, text=True, check=False)
     assert "Error" not in said.stderr + said.stdout, said.stderr
     assert ("PETImage" if place else "CTImage") in said.stderr + said.stdout
+
+
+def test_a_scanners_dose_report_is_a_valid_object_that_says_what_its_ct_gave(tmp_path: Path) -> None:
+    report = ct_dose_report(replace(subject(), weight_kg=80.0))
+    said = of_study([ct_dose.read(report, LONDON)])
+    assert (said.dlp_mgy_cm, len(said.events)) == (380.0, 2)
+    assert said.main is not None and said.main.ctdi_vol_mgy == 4.0
+    path = tmp_path / "dose.dcm"
+    report.save_as(path, enforce_file_format=True)
+    for checker in filter(None, (shutil.which("dsrdump", path="/usr/bin"),)):
+        told = subprocess.run([checker, str(path)], capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told.stderr
 
 
 def test_an_image_says_what_was_injected_and_to_whom() -> None:

@@ -266,7 +266,7 @@ class SourceForm(Form):
     serial = forms.CharField(label="Serial number", max_length=60, widget=Input(width="10"))
     what = forms.CharField(label="What it is for", max_length=80)
     activity_mbq = activity("Activity on the certificate", min_value=0)
-    reference_at = MomentField(label="At")
+    reference_on = DateField(label="Of the day")
     kept_in = forms.CharField(label="Kept in", required=False, max_length=80)
     already_happened = forms.BooleanField(label="It is here all the same: record it", required=False)
 
@@ -277,10 +277,11 @@ class SourceForm(Form):
 
     def facts(self) -> SourceFacts:
         given = self.cleaned_data
+        # Sources that are never opened live for years: their certificates give a day, at noon.
+        noon = datetime.combine(given["reference_on"], time(12), tzinfo=self.zone)
         return SourceFacts(
-            given["nuclide"], given["serial"], given["what"], float(given["activity_mbq"]), given["reference_at"],
-            given["kept_in"],
-        )  # fmt: skip
+            given["nuclide"], given["serial"], given["what"], float(given["activity_mbq"]), noon, given["kept_in"]
+        )
 
 
 class SourceActForm(Form):
@@ -309,7 +310,7 @@ class StaffDoseForm(Form):
     """One badge, one period."""
 
     person = forms.ChoiceField(label="Person")
-    part = forms.ChoiceField(label="Badge", choices=[(p.value, p.value.capitalize()) for p in Part])
+    part = forms.ChoiceField(label="Badge", choices=[("", "Choose"), *((p.value, p.value.capitalize()) for p in Part)])
     first = DateField(label="From")
     last = DateField(label="To, that day included")
     msv = NumberField(label="Read", unit="mSv", width="5", max_digits=7, decimal_places=3, min_value=0)
@@ -319,7 +320,7 @@ class StaffDoseForm(Form):
         self, *args: Any, people: Iterable[tuple[str, str]], known: Iterable[tuple[str, str]], **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["person"].choices = list(people)
+        self.fields["person"].choices = [("", "Choose"), *people]
         self.fields["corrects"].choices = [("", "A new reading"), *known]
 
     def reading(self) -> Reading:

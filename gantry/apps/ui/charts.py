@@ -153,11 +153,13 @@ def decay_chart(
     if committed_at is None:
         rows = [(label, say_mbq(value)) for label, value in zip(labels, values, strict=True)]
         return Chart(title, _svg(title, sentence, body), sentence, ("Time", "Activity"), rows)
-    least = min(zip(values, promised, labels, strict=True), key=lambda each: each[0] - each[1])
-    free = least[0] - least[1]
-    sentence += (
-        f" At the tightest, {least[2]}, {say_mbq(free) + ' is free' if free >= 0 else say_mbq(-free) + ' is short'}."
-    )
+    wanted = [each for each in zip(values, promised, labels, strict=True) if each[1] > 0]
+    if wanted:
+        have, part, at = min(wanted, key=lambda each: each[0] - each[1])
+        words = f"{say_mbq(have - part)} is free" if have >= part else f"{say_mbq(part - have)} is short"
+        sentence += f" At the tightest, {at}, {words}."
+    else:
+        sentence += " Nothing of it is committed."
     table = [
         (
             label,

@@ -23,6 +23,8 @@ from gantry.apps.estate.models import (
 from gantry.apps.estate.services import add_device
 from gantry.apps.radiopharmacy import services as radiopharmacy
 from gantry.apps.radiopharmacy.models import Permit, SupplyRun
+from gantry.apps.radiopharmacy.services.sources import SourceFacts, leak_test, receive_source
+from gantry.domain.events import system
 from gantry.domain.instrument import DeviceKind
 from gantry.gateways.emulators.addresses import HOSPITAL
 from gantry.reference.network import ORGANISATIONS, PROVIDER, REFERRERS, SITES, SUPPLIER, ScanningSite
@@ -157,6 +159,15 @@ def make_hot_lab(site: Site, began: datetime, now: datetime) -> None:
         site=site, number=f"DEMO-P-{site.ods_code}", nuclide=F18.symbol, holding_mbq=60_000, sewer_mbq_a_month=80_000,
         accumulation_days=30, valid_from=began.date(), valid_to=(now + PAPERS).date(), assumed=True,
     )  # fmt: skip
+    Permit.objects.create(
+        site=site, number=f"DEMO-P-{site.ods_code}", nuclide="Cs-137", holding_mbq=20, sealed=True,
+        valid_from=began.date(), valid_to=(now + PAPERS).date(), assumed=True,
+    )  # fmt: skip
+    source = receive_source(
+        site, SourceFacts("Cs-137", f"DEMO-S-{site.ods_code}", "Calibrator check source", 9.2, began, "Hot lab safe"),
+        at=began, now=began, by=system("demonstration"),
+    )  # fmt: skip
+    leak_test(source, passed=True, at=now - PAPERS / 4, now=now - PAPERS / 4, by=system("demonstration"))
 
 
 def make_endpoints(organisation: Organisation) -> None:

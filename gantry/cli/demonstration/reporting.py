@@ -24,13 +24,14 @@ from gantry.domain.access import Role
 from gantry.domain.network.script import Story
 from gantry.domain.referral import ReferralState
 from gantry.domain.report import ReportState
-from gantry.gateways.dicom import dose_outgoing
+from gantry.gateways.dicom import dose_incoming, dose_outgoing
 from gantry.gateways.dicom.commitment import Asked
 from gantry.gateways.dicom.send import Proof
 from gantry.gateways.dicom.status import Refusal, Status
 from gantry.gateways.dicom.storage import Kept, Sent, Store, StoredInstance, store
 from gantry.gateways.dicom.wiring import received
 from gantry.gateways.emulators import pictures
+from gantry.gateways.emulators.doses import ct_dose_report
 from gantry.gateways.emulators.hospital import Pacs, Results
 from gantry.gateways.hl7.ack import Acknowledgement, read_acknowledgement
 from gantry.gateways.hl7.outgoing import report_message
@@ -86,6 +87,7 @@ class Following:
         if not Study.objects.filter(procedure=procedure).exists():
             for picture in self.pictures(visit, now):
                 self.keep(picture, visit.appointment.scanner.ae_title, now)
+            dose_incoming.read_new(now=now)
             dose_outgoing.join_images(now=now, sync=False)
             self.stage.clock.done()
         after = now + self.story.after.reported
@@ -114,7 +116,7 @@ class Following:
             injected_mbq=(given.dose.net_mbq if given else 0.0) or 0.0,
         )
         made = pictures.study(subject, slices=4 if recent else 1, pixels=64 if recent else 16)
-        return made if recent else made[-1:]
+        return [*(made if recent else made[-1:]), ct_dose_report(subject)]
 
     def keep(self, picture: Dataset, ae_title: str, now: datetime) -> None:
         """Through the storage and the service of the DICOM door, at this moment of the script."""

@@ -130,9 +130,13 @@ def words(name: Concept, value: str, *children: Dataset, relation: str = "CONTAI
 
 
 def moment(name: Concept, value: datetime, *children: Dataset, relation: str = "CONTAINS") -> Dataset:
-    """With its own offset, to the second: decay never sees a bare wall clock."""
+    """With its own offset, to the second: decay never sees a bare wall clock.
+
+    DCMTK 3.6 refuses "+0000", which PS3.5 6.2 allows. At that offset it is left to the document's own (0008,0201), which
+    every document of ours states.
+    """
     ds = new("DATETIME", name, *children, relation=relation)
-    ds.DateTime = value.strftime("%Y%m%d%H%M%S%z")
+    ds.DateTime = value.strftime("%Y%m%d%H%M%S%z").removesuffix("+0000")
     return ds
 
 

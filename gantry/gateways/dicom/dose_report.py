@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -231,7 +231,9 @@ def write(report: DoseReport) -> Dataset:
     given = report.administration
     if given.started_at is None or given.activity_mbq is None or given.agent is None or given.radionuclide is None:
         raise ValueError("a dose report states what was given, how much and when")
-    when = report.written_at or given.started_at
+    # One offset throughout: a report that is written after the clocks changed still means its own injection's clock.
+    offset = timezone(given.started_at.utcoffset() or timedelta(0))
+    when = (report.written_at or given.started_at).astimezone(offset)
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.SOPClassUID, ds.SOPInstanceUID = SOP_CLASS, report.report_uid
@@ -284,7 +286,9 @@ def administered(given: Administration) -> list[Dataset]:
     rows = [content.code(AGENT, given.agent, *agent)] if given.agent else []
     if given.event_uid:
         rows.append(content.uid(EVENT_UID, given.event_uid))
-    rows += [content.moment(name, at) for name, at in ((START, given.started_at), (STOP, given.stopped_at)) if at]
+    offset = timezone(given.started_at.utcoffset() or timedelta(0)) if given.started_at else UTC
+    times = ((START, given.started_at), (STOP, given.stopped_at))
+    rows += [content.moment(name, at.astimezone(offset)) for name, at in times if at]
     calibrator = content.code(DEVICE, CALIBRATOR, relation="HAS PROPERTIES")
     for name, mbq in ((ACTIVITY, given.activity_mbq), (BEFORE, given.before_mbq), (AFTER, given.after_mbq)):
         if mbq is not None:

@@ -1,8 +1,8 @@
 """Dose reports: ours for each injection, those of scanners read and kept, and who is asked to look at a dose."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,8 @@ from django.db.models import F
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Outgoing, Stale, append, enqueue
+from gantry.apps.estate.models import Site
+from gantry.apps.patients.models import Patient
 from gantry.apps.referrals.models import RequestedProcedure
 from gantry.apps.scanning.models import (
     DOSE_CLASSES,
@@ -28,11 +30,11 @@ from gantry.apps.scanning.models import (
 )
 from gantry.apps.scanning.services.keeping import TracerSeen, about
 from gantry.domain.activity import why_review as why_tracer_review
-from gantry.domain.ct_dose import CtDose, CtEvent, StudyCt, of_study
+from gantry.domain.ct_dose import CtDose, CtEvent, Middle, StudyCt, middle_of, of_study
 from gantry.domain.ct_dose import why_review as why_ct_review
 from gantry.domain.events import Actor, EventKind, system
 from gantry.domain.scan import age_in_years
-from gantry.reference.levels import ct_level, region_of
+from gantry.reference.levels import FAR_PERCENT, HALF_BODY, MIDDLE_OF, MIDDLE_OVER_DAYS, ct_level, region_of
 from gantry.reference.schemes import CHILD_UNDER, FDG_REFERENCE_LEVEL
 from gantry.reference.tracers import tracer
 
@@ -207,8 +209,11 @@ def keep_ct(instance: Instance, dose: CtDose, *, now: datetime) -> DoseObject:
         for place, each in enumerate(dose.events)
     )  # fmt: skip
     said = ct_of(instance.study)
-    data = {"dlp_mgy_cm": round(said.dlp_mgy_cm, 2) if said else None, "what": "ct", "events": len(dose.events)}
-    record(instance.study, data, now=now)
+    record(
+        instance.study,
+        f"CT: {said.dlp_mgy_cm if said else 0:.1f} mGy·cm in {len(said.events) if said else 0} irradiations",
+        now=now,
+    )
     look_at_ct(instance.study, dose, now=now)
     return row
 
@@ -241,7 +246,8 @@ def keep_tracer(
         DoseRecord.objects.create(
             study=instance.study, source=seen.source, series_uid=instance.series.series_uid, **said
         )
-    record(instance.study, {"mbq": seen.total_dose_mbq, "what": "tracer"}, now=now)
+    mbq = f"{seen.total_dose_mbq:.1f} MBq" if seen.total_dose_mbq else "no activity"
+    record(instance.study, f"Tracer: {mbq}, said by {manufacturer or 'an unnamed maker'}", now=now)
     return row
 
 
@@ -252,7 +258,7 @@ def keep_silent(instance: Instance, *, now: datetime) -> DoseObject:
     )[0]
 
 
-def record(study: Study, data: dict[str, object], *, now: datetime) -> Event:
+def record(study: Study, said: str, *, now: datetime) -> Event:
     provider = study.procedure.referral.provider_id if study.procedure else None
     site = study.appointment.site_id if study.appointment else None
     return append(
@@ -263,7 +269,7 @@ def record(study: Study, data: dict[str, object], *, now: datetime) -> Event:
         by=READER,
         organisation=provider,
         site=site,
-        data=data,
+        data={"said": said},
     )
 
 
@@ -308,7 +314,7 @@ def look_at_ct(study: Study, dose: CtDose, *, now: datetime) -> DoseReview | Non
     at = dose.started_at or now
     zone = study.appointment.site.zone if study.appointment else "Europe/London"
     level = ct_level(region_of(procedure.tracer), at.date(), age=age_of(procedure, zone, at))
-    reasons = list(why_ct_review(said, level.value if level else None))
+    reasons = list(why_ct_review(said, level.value if level else None, far_percent=FAR_PERCENT["ct"].value))
     raised = Irradiation.objects.filter(report__study=study).values_list("alerts", flat=True)
     reasons += [f"The scanner's dose check: {alert}" for alerts in raised for alert in alerts]
     return ask_review(procedure, "ct", reasons, site=study.appointment.site_id if study.appointment else None, now=now)
@@ -322,7 +328,8 @@ def look_at_tracer(injection: Injection, *, now: datetime) -> DoseReview | None:
     age = age_of(procedure, site.zone, injection.injected_at)
     if not weight or age is None or age < CHILD_UNDER.value or not tracer(procedure.tracer).is_fdg:
         return None
-    said = why_tracer_review(injection.dose.net_mbq or 0.0, weight, FDG_REFERENCE_LEVEL.value)
+    far = FAR_PERCENT["tracer"].value
+    said = why_tracer_review(injection.dose.net_mbq or 0.0, weight, FDG_REFERENCE_LEVEL.value, far_percent=far)
     return ask_review(procedure, "tracer", [said] if said else [], site=site.pk, now=now)
 
 
@@ -342,6 +349,54 @@ def ask_review(
     row = DoseReview.objects.create(procedure=procedure, site_id=site, what=what, reasons=reasons, opened_at=now)
     announce(row, EventKind.DOSE_REVIEW_ASKED, {"what": what, "reasons": reasons}, now=now, by=READER)
     return row
+
+
+@dataclass(frozen=True, slots=True)
+class SiteMiddle:
+    """One site's middle of one kind, against the level that is meant for it."""
+
+    site: Site
+    what: str
+    unit: str
+    middle: Middle | None
+    count: int
+
+
+def middles(sites: Iterable[Site], *, now: datetime) -> list[SiteMiddle]:
+    """What a reference level is for: the middle of each site's adults over three months, for CT and for FDG."""
+    since, found = now - timedelta(days=MIDDLE_OVER_DAYS), []
+    ct = ct_level(HALF_BODY, now.date(), age=CHILD_UNDER.value)
+    for site in sites:
+        given = Injection.objects.filter(
+            visit__site=site, injected_at__gte=since, visit__weight_kg__gt=0, dose__net_mbq__isnull=False
+        ).select_related("dose", "visit__appointment__referral__patient")
+        per_kg = [
+            each.dose.net_mbq / each.visit.weight_kg
+            for each in given
+            if tracer(each.dose.tracer).is_fdg
+            and grown(each.visit.appointment.referral.patient, each.injected_at, site)
+        ]
+        fdg = middle_of(per_kg, FDG_REFERENCE_LEVEL.value, least=MIDDLE_OF)
+        found.append(SiteMiddle(site, "FDG", "MBq/kg", fdg, len(per_kg)))
+        rows = DoseObject.objects.filter(
+            study__appointment__site=site, kind="ct", read_at__gte=since, total_dlp_mgy_cm__isnull=False
+        ).select_related("study__procedure__referral__patient")
+        most: dict[UUID, float] = {}
+        for row in rows:
+            study = row.study
+            if region_of(study.procedure.tracer) == HALF_BODY and grown(
+                study.procedure.referral.patient, row.read_at, site
+            ):
+                most[study.pk] = max(most.get(study.pk, 0.0), row.total_dlp_mgy_cm)
+        if ct is not None and ct.value.dlp_mgy_cm is not None:
+            dlp = middle_of(list(most.values()), ct.value.dlp_mgy_cm, least=MIDDLE_OF)
+            found.append(SiteMiddle(site, "CT, half body", "mGy·cm", dlp, len(most)))
+    return found
+
+
+def grown(patient: Patient, at: datetime, site: Site) -> bool:
+    born = patient.date_of_birth
+    return born is not None and age_in_years(born, at.astimezone(ZoneInfo(site.zone)).date()) >= CHILD_UNDER.value
 
 
 @transaction.atomic

@@ -5,16 +5,18 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.services import Stale
+from gantry.apps.estate.models import Site
 from gantry.apps.scanning.models import DoseReview, Study, StudyState
 from gantry.apps.scanning.services import dosing
 from gantry.apps.ui.forms import Form
 from gantry.domain.access import Scope, Verb
-from gantry.reference.levels import CT_LEVELS
+from gantry.reference.levels import CT_LEVELS, FAR_PERCENT, MIDDLE_OF, MIDDLE_OVER_DAYS
 from gantry.reference.schemes import FDG_REFERENCE_LEVEL
 
 LATEST = 25
@@ -38,6 +40,10 @@ def reviews(request: HttpRequest) -> HttpResponse:
             "settled": [shown(request, row) for row in settled],
             "levels": [fact for known in CT_LEVELS.values() for fact in known[-1:]],
             "tracer_level": FDG_REFERENCE_LEVEL,
+            "far": FAR_PERCENT,
+            "middles": dosing.middles(sites_of(request), now=request.now),
+            "middle_of": MIDDLE_OF,
+            "days": MIDDLE_OVER_DAYS,
             "may_settle": request.acting.may(Verb.REVIEW_DOSE),
         },
     )
@@ -68,6 +74,11 @@ def review(request: HttpRequest, key: UUID) -> HttpResponse:
         },
         status=422 if form.errors else 200,
     )
+
+
+def sites_of(request: HttpRequest) -> QuerySet[Site]:
+    mine = request.acting.scope.organisations
+    return Site.objects.filter(Q(organisation__in=mine) | Q(network__provider__in=mine)).order_by("name")
 
 
 def shown(request: HttpRequest, row: DoseReview) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from gantry.domain.access import Scope, Verb
 from gantry.domain.ct_dose import effective_dose_msv, why_review
 from gantry.domain.identifiers import valid_nhs_number
 from gantry.domain.uptake import Stated, disagreements
-from gantry.reference.levels import MSV_PER_MGY_CM, ct_level, region_of
+from gantry.reference.levels import FAR_PERCENT, MSV_PER_MGY_CM, ct_level, region_of
 from gantry.reference.schemes import CHILD_UNDER
 
 APART = "apart"
@@ -313,7 +313,7 @@ def ct_dose(row: Study) -> dict[str, Any] | None:
         "said": said,
         "region": region,
         "level": level,
-        "reasons": list(why_review(said, level.value if level else None)),
+        "reasons": list(why_review(said, level.value if level else None, far_percent=FAR_PERCENT["ct"].value)),
         "msv": effective_dose_msv(said.dlp_mgy_cm, factor.value) if factor and grown else None,
         "factor": factor,
     }
