@@ -183,6 +183,9 @@ def transferable(s: Situation, patient: Patient, visit: PlannedVisit) -> tuple[P
         if start != scanner.place or s.known_min + minutes - visit.injection_min > patient.uptake.most_min:
             continue
         allowed[end] = 0
+        if any(each.ref == carried_ref(patient.ref, end) for each in s.day.deliveries):
+            # They were there before: what is in them is in the account of that place already.
+            continue
         carried.append(
             replace(
                 source,

@@ -202,7 +202,7 @@ def _patient(
         tracer=product_of(row.procedure.tracer),
         activity_mbq=prescribed_mbq(row.authorisation),
         # Booking keeps the protocol's own uptake; only somebody injected has the whole window.
-        uptake=_window(row, uptake) if injected_at else Uptake(uptake, uptake, uptake),
+        uptake=window_of(row, uptake) if injected_at else Uptake(uptake, uptake, uptake),
         scan_min=minute(row.ends_at) - minute(row.scan_at),
         preparation_min=minute(row.injection_at) - minute(row.arrival_at) or shape.preparation_min,
         recovery_min=0,
@@ -224,7 +224,8 @@ def _at_once(rows: Sequence[Appointment]) -> int:
     return max((sum(b.scan_at <= a.scan_at < b.ends_at for b in rows) for a in rows), default=1)
 
 
-def _window(row: Appointment, planned: int) -> Uptake:
+def window_of(row: Appointment, planned: int) -> Uptake:
+    """The uptake that its protocol accepts, which only somebody injected makes use of."""
     steps = protocol(row.procedure.protocol or usual_for(row.procedure.tracer)).of(Act.ACQUIRE)
     window = next((step.window for step in steps if step.window is not None), None)
     if window is None:

@@ -1,0 +1,78 @@
+"""A day out of the rows as a file can hold it: names of places, scanners and runs in short, people as numbers."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from gantry.apps.estate.models import Site
+from gantry.apps.scheduling.services.building import Built, build, other_day, other_days, window_of
+from gantry.domain.scheduling.failures import Circumstances, Standing
+from gantry.domain.scheduling.files import VERSION, write_day, write_plan
+from gantry.domain.scheduling.problem import Plan
+
+KNOWN_AT = "07:10"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """Three documents: the day, its plan, and an event with everybody's circumstances to start from."""
+
+    day: dict[str, Any]
+    plan: dict[str, Any]
+    event: dict[str, Any]
+
+
+def lift(site: Site, on: date, *, now: datetime) -> Lifted:
+    """As it was planned, whatever has happened since: nobody has come yet, and uptake may use its whole window."""
+    built = build(site, on, now=now, wide=True)
+    patients = tuple(
+        replace(p, uptake=window_of(built.appointments[p.ref], p.uptake.target_min)) for p in built.day.patients
+    )
+    waiting = {ref: replace(facts, standing=Standing.AT_HOME) for ref, facts in built.circumstances.items()}
+    built = replace(built, day=replace(built.day, patients=patients), circumstances=waiting)
+    offers = other_days(built, now=now)
+    people = {
+        ref: replace(facts, standing=None, other_day=other_day(offers[ref]) if ref in offers else None)
+        for ref, facts in waiting.items()
+    }
+    day, plan = write_day(built.day), write_plan(built.day, Plan(built.plan.visits))
+    first = min((v.injection_min, v.delivery) for v in built.plan.visits)[1] if built.plan.visits else ""
+    event = {
+        "version": VERSION,
+        "kind": "batch_lost",
+        "subject": first,
+        "known": f"{on.isoformat()}T{KNOWN_AT}:00+00:00",
+        "people": {ref: on_paper(facts, built) for ref, facts in people.items()},
+    }
+    names = short_names(built)
+    return Lifted(*(renamed(each, names) for each in (day, plan, event)))
+
+
+def on_paper(facts: Circumstances, built: Built) -> dict[str, Any]:
+    """What is known of a person beyond the day, without what its defaults say already."""
+    here = {place.ref for place in built.day.places}
+    found = {name: value for name, value in asdict(facts).items() if value != getattr(Circumstances(), name)}
+    if facts.authorised_places is not None:
+        found["authorised_places"] = sorted(facts.authorised_places & here)
+    found.pop("standing", None)
+    return found
+
+
+def short_names(built: Built) -> dict[str, str]:
+    day = built.day
+    return {
+        **{ref: f"P{number:02}" for number, ref in enumerate((p.ref for p in day.patients), start=1)},
+        **{s.ref: built.scanners[s.ref].ae_title for s in day.scanners},
+        **{p.ref: built.sites[p.ref].ods_code for p in day.places},
+        **{d.ref: f"{d.tracer} {number}" for number, d in enumerate(day.deliveries, start=1)},
+    }
+
+
+def renamed(document: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """Ids stand in keys and in values: each is long and only itself, so that text is the safe place to change it."""
+    text = json.dumps(document)
+    for ref, name in names.items():
+        text = text.replace(ref, name)
+    found: dict[str, Any] = json.loads(text)
+    return found
