@@ -260,6 +260,30 @@ GANTRY_SUBSCRIBERS: dict[str, tuple[str, ...]] = {
     "report_acted_on": ("gantry.apps.reporting.services.following.acted_on",),
 }
 
+# What measures read marks the kept results of its units, beside whoever else hears of it.
+for _kind in (
+    "acquisition_completed",
+    "acquisition_discontinued",
+    "appointment_cancelled",
+    "appointment_moved",
+    "cause_corrected",
+    "dose_injected",
+    "images_checked",
+    "patient_told",
+    "patient_turned_away",
+    "referral_closed",
+    "referral_received",
+    "referral_redirected",
+    "referral_refused",
+    "referral_rejected",
+    "referral_withdrawn",
+    "report_entered_in_error",
+    "report_verified",
+    "scan_repeated",
+    "visit_abandoned",
+):
+    GANTRY_SUBSCRIBERS[_kind] = (*GANTRY_SUBSCRIBERS.get(_kind, ()), "gantry.apps.quality.kept.mark")
+
 # Which function sends the messages of each door. The rooms that queue them never import a gateway.
 GANTRY_DOORS: dict[str, str] = {
     "dicom.images": "gantry.gateways.dicom.outgoing.send",

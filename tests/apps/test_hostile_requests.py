@@ -14,12 +14,14 @@ from gantry.apps.accounts.access import acting_for
 from gantry.apps.accounts.models import BreakGlass, Person, RoleGrant
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.models import Event
-from gantry.apps.quality.services import WaitRead, wait_result
+from gantry.apps.audit.services import append
+from gantry.apps.quality.services import wait_units, waits
 from gantry.apps.referrals.models import Referral
 from gantry.apps.referrals.services import drafts
 from gantry.apps.ui import typed
-from gantry.domain.access import Role
-from gantry.domain.events import EventKind
+from gantry.domain.access import Role, Scope
+from gantry.domain.events import EventKind, system
+from gantry.reference.measures import measures_on
 from tests.apps import factories
 
 NUL, ENDLESS = "%00", "9" * 5000
@@ -74,12 +76,23 @@ def test_a_long_period_is_its_last_three_years(signed_in: Client) -> None:
     assert "2001" not in page
 
 
-def test_a_wait_that_ends_after_midnight_in_london_counts_on_that_day() -> None:
+@pytest.mark.django_db
+def test_a_wait_that_ends_after_midnight_in_london_counts_on_that_day(network: Any) -> None:
     """00:30 on 2 July in London is still 1 July in UTC."""
     until = datetime(2026, 7, 1, 23, 30, tzinfo=UTC)
-    wait = [WaitRead(new_id(), until - timedelta(days=2), until)]
-    assert wait_result(wait, start=date(2026, 7, 2), end=date(2026, 7, 2), now=until).finished == 1
-    assert wait_result(wait, start=date(2026, 7, 1), end=date(2026, 7, 1), now=until).finished == 0
+    referral = factories.make_referral(network, now=until - timedelta(days=2))
+    append(
+        EventKind.ACQUISITION_COMPLETED,
+        subjects={"referral": referral.pk},
+        happened_at=until,
+        recorded_at=until,
+        by=system("tests"),
+    )
+    wait, scope = measures_on(until.date())["T1"], Scope(frozenset({network.provider.pk}))
+    for day, finished in ((date(2026, 7, 1), 0), (date(2026, 7, 2), 1)):
+        assert len(wait_units(wait, scope, start=day, end=day, now=until)) == finished
+        found = waits([wait], scope, start=day, end=day)["T1"].result(start=day, end=day, now=until)
+        assert (found.finished, found.median) == ((1, timedelta(days=2)) if finished else (0, None))
 
 
 def test_a_role_begins_at_midnight_in_london(network: Any) -> None:

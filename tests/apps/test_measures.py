@@ -3,19 +3,22 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import transaction
+from django.conf import settings as django_settings
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import append
-from gantry.apps.quality import services
-from gantry.apps.quality.models import Incident
-from gantry.apps.quality.sql import compile_share, compile_wait
+from gantry.apps.estate.models import Site
+from gantry.apps.quality import kept, services
+from gantry.apps.quality.models import Incident, MarkedUnit, MeasureKept
+from gantry.domain.access import Scope
 from gantry.domain.events import Cause, CauseCode, EventKind, Initiator, system
 from gantry.domain.measures import Share, unit_share, unit_wait
 from gantry.reference.measures import measures_on
+from tests.apps.factories import make_network, make_referral
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MEASURES = measures_on(NOW.date())
@@ -44,53 +47,117 @@ happenings = st.lists(
 )
 
 
+def happen(drawn, units):
+    for kind, which, hours, code, initiator, flag, day, correction in drawn:
+        procedure, referral = units[which]
+        at = NOW + timedelta(hours=hours)
+        event = append(
+            kind,
+            subjects={"procedure": procedure, "referral": referral},
+            happened_at=at,
+            recorded_at=at,
+            by=BY,
+            cause=Cause(code, initiator) if code else None,
+            data={
+                "for": (NOW + timedelta(days=day)).date().isoformat(),
+                "nhs": flag,
+                "acceptable": flag,
+            },
+        )
+        if code and correction:
+            services.correct_cause(
+                event, Cause(correction, initiator), reason="looked again", now=NOW + timedelta(days=9), by=BY
+            )
+
+
+def as_by_sql(source):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT unit, day, met, since, until FROM ({source.sql}) s", source.parameters)
+        return {row[0]: row[1:] for row in cursor.fetchall()}
+
+
+def as_by_plain_reading(measure, units):
+    found = {}
+    for procedure, referral in units:
+        unit = procedure if measure.unit == "procedure" else referral
+        acts = services.acts_of(unit)
+        if isinstance(measure, Share) and (said := unit_share(measure, acts)):
+            found[unit] = (*said, None, None)
+        elif not isinstance(measure, Share) and (said := unit_wait(measure, acts)):
+            found[unit] = (None, None, *said)
+    return found
+
+
 @pytest.mark.django_db
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(happenings)
 def test_the_sql_says_what_the_plain_reading_says(drawn):
     with transaction.atomic():
         units = [(new_id(), new_id()) for _ in range(3)]
-        for kind, which, hours, code, initiator, flag, day, correction in drawn:
-            procedure, referral = units[which]
-            at = NOW + timedelta(hours=hours)
-            event = append(
-                kind,
-                subjects={"procedure": procedure, "referral": referral},
-                happened_at=at,
-                recorded_at=at,
-                by=BY,
-                cause=Cause(code, initiator) if code else None,
-                data={
-                    "for": (NOW + timedelta(days=day)).date().isoformat(),
-                    "nhs": flag,
-                    "acceptable": flag,
-                },
-            )
-            if code and correction:
-                services.correct_cause(
-                    event, Cause(correction, initiator), reason="looked again", now=NOW + timedelta(days=9), by=BY
-                )
+        happen(drawn, units)
         for measure in MEASURES.values():
-            found = read_by_sql(measure)
-            for procedure, referral in units:
-                unit = procedure if measure.unit == "procedure" else referral
-                acts = services.acts_of(unit)
-                assert found.get(unit) == (
-                    unit_share(measure, acts) if isinstance(measure, Share) else unit_wait(measure, acts)
-                ), measure.code
+            assert as_by_sql(kept.read_from_events(measure)) == as_by_plain_reading(measure, units), measure.code
         transaction.set_rollback(True)
 
 
-def read_by_sql(measure):
-    if isinstance(measure, Share):
-        sql, parameters = compile_share(measure)
-        return {unit: (day, met) for unit, day, counts, met in services._rows(sql, parameters) if counts}
-    sql, parameters = compile_wait(measure)
-    return {
-        unit: (since, until)
-        for unit, since, until, early in services._rows(sql, parameters)
-        if since is not None and (until is not None or not early)
+@pytest.mark.django_db
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(happenings, happenings, st.booleans())
+def test_what_is_kept_is_what_the_events_say_now(before, after, settled):
+    """Kept, then overtaken by events that nobody has settled, or that the worker has."""
+    with transaction.atomic():
+        units = [(new_id(), new_id()) for _ in range(3)]
+        happen(before, units)
+        kept.keep(NOW.date())
+        happen(after, units)
+        if settled:
+            kept.keep(NOW.date())
+            assert not MarkedUnit.objects.exists()
+        for measure in MEASURES.values():
+            assert "quality_measureresult" in kept.results([measure]).sql
+            assert as_by_sql(kept.results([measure])) == as_by_plain_reading(measure, units), measure.code
+        transaction.set_rollback(True)
+
+
+def test_every_kind_that_a_measure_reads_marks_its_units():
+    wanted = {kind.value for measure in MEASURES.values() for kind in services.kinds_of(measure)} | {"cause_corrected"}
+    marked = {
+        kind for kind, paths in django_settings.GANTRY_SUBSCRIBERS.items() if "gantry.apps.quality.kept.mark" in paths
     }
+    assert marked == wanted
+
+
+@pytest.mark.django_db
+def test_nothing_is_read_from_results_of_another_definition_or_zone():
+    kept.keep(NOW.date())
+    measure = MEASURES["M1"]
+    MeasureKept.objects.filter(code="M1").update(definition="of yesterday")
+    assert "quality_measureresult" not in kept.results([measure]).sql
+    kept.keep(NOW.date())
+    assert "quality_measureresult" in kept.results([measure]).sql
+    made = make_network()
+    Site.objects.filter(pk=made.site.pk).update(zone="Europe/Dublin")
+    before = MeasureKept.objects.get(code="M1").pk
+    kept.keep(NOW.date())
+    assert MeasureKept.objects.get(code="M1").pk != before
+
+
+@pytest.mark.django_db
+def test_the_weeks_of_a_share_begin_on_monday_and_are_seen_by_its_provider_alone():
+    made = make_network()
+    days = ["2026-03-02", "2026-03-08", "2026-03-09"]
+    for day in days:
+        referral = make_referral(made)
+        subjects = {"procedure": new_id(), "referral": referral.pk}
+        told = {"for": day, "nhs": True}
+        with transaction.atomic():
+            append(EventKind.PATIENT_TOLD, subjects=subjects, happened_at=NOW, recorded_at=NOW, by=BY, data=told)
+    within = {"start": date(2026, 3, 2), "end": date(2026, 3, 9)}
+    for _ in range(2):
+        weeks = services.share_weeks([MEASURES["M1"]], Scope(frozenset({made.provider.pk})), **within)["M1"]
+        assert {monday.isoformat(): one.counted for monday, one in weeks.items()} == {"2026-03-02": 2, "2026-03-09": 1}
+        assert services.share_weeks([MEASURES["M1"]], Scope(frozenset({new_id()})), **within) == {"M1": {}}
+        kept.keep(NOW.date())
 
 
 @pytest.mark.django_db
@@ -107,11 +174,3 @@ def test_a_breach_opens_one_incident():
     incident = Incident.objects.get()
     assert incident.summary == "Identity has not been checked at this visit"
     assert Event.objects.filter(kind=EventKind.INCIDENT_OPENED).count() == 1
-
-
-def test_weeks_begin_on_monday():
-    read = [services.UnitRead(new_id(), date(2026, 3, day), met) for day, met in [(2, True), (8, False), (9, True)]]
-    assert {monday.isoformat(): r.met for monday, r in services.by_week(read).items()} == {
-        "2026-03-02": 1,
-        "2026-03-09": 1,
-    }

@@ -1,4 +1,4 @@
-"""Incidents opened by breaches; measures have no tables, for they are computed from events."""
+"""Incidents opened by breaches; and what measures said of each unit, kept until another event is about it."""
 
 from django.db import models
 
@@ -21,3 +21,49 @@ class Incident(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return models.Q(organisation__in=scope.organisations)
+
+
+class MeasureResult(models.Model):
+    """What a measure says of one unit that counts. Worked out from events, and thrown away for nothing."""
+
+    code = models.CharField(max_length=20)
+    definition = models.CharField(max_length=16)
+    unit = models.UUIDField()
+    referral = models.UUIDField(null=True)
+    """Who may see the referral may see this."""
+    day = models.DateField(null=True)
+    met = models.BooleanField(null=True)
+    since = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["code", "definition", "unit"], name="measure_result_once")]
+        indexes = [
+            models.Index(fields=["code", "day"], name="measure_result_day", condition=models.Q(day__isnull=False)),
+            models.Index(fields=["code", "until"], name="measure_result_end", condition=models.Q(since__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.unit}"
+
+
+class MeasureKept(models.Model):
+    """Every result of this definition is kept, but those of marked units."""
+
+    code = models.CharField(max_length=20, unique=True)
+    definition = models.CharField(max_length=16)
+    zones = models.CharField(max_length=32, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.definition}"
+
+
+class MarkedUnit(models.Model):
+    """An event that the kept results do not know yet, by the units that it is about."""
+
+    event = models.UUIDField()
+    procedure = models.UUIDField(null=True)
+    referral = models.UUIDField(null=True)
+
+    def __str__(self) -> str:
+        return f"marked by {self.event}"

@@ -1,7 +1,8 @@
 """Measures over the appended events, scoped to who asks; and incidents, opened by breaches."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,8 +13,9 @@ from django.db import connection
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import append
 from gantry.apps.estate.models import Site
+from gantry.apps.quality.kept import Source, results
 from gantry.apps.quality.models import Incident
-from gantry.apps.quality.sql import compile_share, compile_wait, kinds_of
+from gantry.apps.quality.sql import kinds_of
 from gantry.apps.referrals.models import Referral
 from gantry.domain.access import Scope
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator, system
@@ -50,68 +52,118 @@ class WaitRead:
     until: datetime | None
 
 
-def _scoped(scope: Scope) -> tuple[str, dict[str, Any]]:
-    """SQL over the event `e`: the provider's own patients, by the organisation or the site of each event's referral.
-
-    A unit is in scope when its referral is; events are not split between those who may and may not see it.
-    """
-    return (
-        "(e.about->>'referral')::uuid IN (SELECT id FROM referrals_referral WHERE organisations && %(orgs)s::uuid[])",
-        {"orgs": list(scope.organisations)},
-    )
+SEEN = "referral IN (SELECT id FROM referrals_referral WHERE organisations && %(orgs)s::uuid[])"
+"""A unit is in scope when its referral is; its events are not split between those who may and may not see them."""
 
 
-def _rows(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _read(columns: str, rest: str, source: Source, scope: Scope, **given: object) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
+        cursor.execute(
+            f"SELECT {columns} FROM ({source.sql}) r WHERE {SEEN} {rest}",
+            source.parameters | given | {"orgs": list(scope.organisations)},
+        )
         return cursor.fetchall()
 
 
-def share_units(measure: Share, scope: Scope, *, start: date, end: date) -> list[UnitRead]:
-    """Units that count from `start` to `end`, both included, in the order of their days."""
-    where, given = _scoped(scope)
-    sql, parameters = compile_share(measure, where)
-    rows = _rows(
-        f"SELECT unit, day, meets FROM ({sql}) r WHERE counts AND day BETWEEN %(from)s AND %(to)s ORDER BY day, unit",
-        parameters | given | {"from": start, "to": end},
+DATED = "day BETWEEN %(from)s AND %(to)s"
+FINISHED = (
+    "until >= %(from)s::timestamp AT TIME ZONE 'Europe/London'"
+    " AND until < (%(to)s::date + 1)::timestamp AT TIME ZONE 'Europe/London'"
+)
+
+
+def share_units(
+    measure: Share, scope: Scope, *, start: date, end: date, first: int = 0, count: int | None = None
+) -> list[UnitRead]:
+    """Units that count from `start` to `end`, both included: those that meet it first, in the order of their days."""
+    rows = _read(
+        "unit, day, met",
+        "ORDER BY met DESC, day, unit LIMIT %(count)s OFFSET %(first)s",
+        results([measure], DATED),
+        scope,
+        **{"from": start, "to": end, "first": first, "count": count},
     )
     return [UnitRead(*row) for row in rows]
 
 
-def wait_units(measure: Wait, scope: Scope) -> list[WaitRead]:
-    where, given = _scoped(scope)
-    sql, parameters = compile_wait(measure, where)
-    rows = _rows(
-        f"SELECT unit, since, until FROM ({sql}) r"
-        " WHERE since IS NOT NULL AND (until IS NOT NULL OR NOT ended_early) ORDER BY since, unit",
-        parameters | given,
+def share_weeks(
+    measures: Sequence[Share], scope: Scope, *, start: date, end: date
+) -> dict[str, dict[date, ShareResult]]:
+    """By the code of each measure: results by the Monday of the week in which each unit counts."""
+    found: dict[str, dict[date, ShareResult]] = {measure.code: {} for measure in measures}
+    for code, monday, met, counted in _read(
+        "code, date_trunc('week', day)::date AS monday, count(*) FILTER (WHERE met), count(*)",
+        "GROUP BY code, monday ORDER BY monday",
+        results(measures, DATED),
+        scope,
+        **{"from": start, "to": end},
+    ):
+        found[code][monday] = ShareResult(met, counted)
+    return found
+
+
+def wait_units(
+    measure: Wait, scope: Scope, *, start: date, end: date, now: datetime, first: int = 0, count: int | None = None
+) -> list[WaitRead]:
+    """Those that still wait, then those that ended from `start` to `end`, both included; the longest first."""
+    rows = _read(
+        "unit, since, until",
+        "ORDER BY until IS NOT NULL, coalesce(until, %(now)s) - since DESC, unit LIMIT %(count)s OFFSET %(first)s",
+        results([measure], f"until IS NULL OR {FINISHED}"),
+        scope,
+        **{"from": start, "to": end, "now": now, "first": first, "count": count},
     )
     return [WaitRead(*row) for row in rows]
 
 
-def share_result(units: Iterable[UnitRead]) -> ShareResult:
-    units = list(units)
-    return ShareResult(sum(unit.met for unit in units), len(units))
+@dataclass(slots=True)
+class Waits:
+    """How long those took that ended, by the local day on which they did; and since when the others wait."""
+
+    took: dict[date, list[timedelta]] = field(default_factory=dict)
+    waiting: int = 0
+    oldest: datetime | None = None
+
+    def result(self, *, start: date, end: date, now: datetime) -> WaitResult:
+        done = sorted(took for day, found in self.took.items() if start <= day <= end for took in found)
+        longest = now - self.oldest if self.oldest else None
+        return WaitResult(len(done), self.waiting, quantile(done, 0.5), quantile(done, 0.9), longest)
 
 
-def wait_result(units: Sequence[WaitRead], *, start: date, end: date, now: datetime) -> WaitResult:
-    done = sorted(u.until - u.since for u in units if u.until and start <= u.until.astimezone(LONDON).date() <= end)
-    waiting = [now - u.since for u in units if u.until is None]
-    return WaitResult(len(done), len(waiting), quantile(done, 0.5), quantile(done, 0.9), max(waiting, default=None))
+def waits(measures: Sequence[Wait], scope: Scope, *, start: date, end: date) -> dict[str, Waits]:
+    """By the code of each measure: what ended from `start` to `end`, both included, and what has not ended."""
+    found = {measure.code: Waits() for measure in measures}
+    for code, day, spans, number, oldest in _read(
+        "code, (until AT TIME ZONE 'Europe/London')::date AS ended_on,"
+        " array_agg((extract(epoch FROM until - since) * 1000000)::bigint), count(*), min(since)",
+        "GROUP BY code, ended_on",
+        results(measures, f"until IS NULL OR {FINISHED}"),
+        scope,
+        **{"from": start, "to": end},
+    ):
+        if day is None:
+            found[code].waiting, found[code].oldest = number, oldest
+        else:
+            found[code].took[day] = [timedelta(microseconds=span) for span in spans]
+    return found
 
 
-def by_week(units: Iterable[UnitRead]) -> dict[date, ShareResult]:
-    """Results by the Monday of the week in which each unit counts."""
-    weeks: dict[date, list[UnitRead]] = {}
-    for unit in units:
-        weeks.setdefault(unit.day - timedelta(days=unit.day.weekday()), []).append(unit)
-    return {monday: share_result(found) for monday, found in sorted(weeks.items())}
+def together(results: Iterable[ShareResult]) -> ShareResult:
+    found = list(results)
+    return ShareResult(sum(one.met for one in found), sum(one.counted for one in found))
 
 
-def corrections_behind(units: Iterable[UnitRead]) -> int:
-    """How many causes among these units' events were corrected later."""
-    keys = [str(unit.unit) for unit in units]
-    return Event.objects.filter(kind=EventKind.CAUSE_CORRECTED, about__procedure__in=keys).count()
+def corrections_behind(measures: Sequence[Share], scope: Scope, *, start: date, end: date) -> Counter[str]:
+    """By the code of each measure: how many causes among the events of its units were corrected later."""
+    corrected_units = Event.objects.filter(kind=EventKind.CAUSE_CORRECTED).values_list("about__procedure", flat=True)
+    about = Counter(UUID(key) for key in corrected_units if key)
+    if not about:
+        return Counter()
+    source = results(measures, f"{DATED} AND unit = ANY(%(about)s::uuid[])")
+    found: Counter[str] = Counter()
+    for code, unit in _read("code, unit", "", source, scope, about=list(about), **{"from": start, "to": end}):
+        found[code] += about[unit]
+    return found
 
 
 def events_behind(measure: Measure, units: Sequence[UUID]) -> list[Event]:

@@ -9,7 +9,7 @@ from gantry.domain.measures import All, Condition, Exists, First, FirstDate, Not
 # One row per event of a unit, under the latest correction of its cause, with the local day at its site.
 EVENTS = """
 ev AS (
-  SELECT e.id, (e.about->>%(unit)s)::uuid AS unit, e.kind, e.happened_at, e.data,
+  SELECT e.id, (e.about->>%(unit)s)::uuid AS unit, e.about->>'referral' AS referral, e.kind, e.happened_at, e.data,
          coalesce(c.cause_code, e.cause_code) AS cause_code,
          coalesce(c.cause_initiator, e.cause_initiator) AS cause_initiator,
          (e.happened_at AT TIME ZONE coalesce(s.zone, 'Europe/London'))::date AS on_day
@@ -89,12 +89,12 @@ class Compiler:
         return (
             f"WITH {EVENTS.format(scope=scope)},\n"
             f"u AS (SELECT ev.unit, {marks} FROM ev GROUP BY ev.unit)\n"
-            f"SELECT u.unit, {columns} FROM u JOIN ev e ON e.unit = u.unit GROUP BY u.unit, {named}"
+            f"SELECT u.unit, max(e.referral)::uuid AS referral, {columns} FROM u JOIN ev e ON e.unit = u.unit GROUP BY u.unit, {named}"
         )
 
 
 def compile_share(measure: Share, scope: str = "true") -> tuple[str, dict[str, Any]]:
-    """A row (unit, day, counts, meets) for each unit. `scope` is SQL over `e`, with its own parameters added later."""
+    """A row (unit, referral, day, counts, meets) for each unit. `scope` is SQL over `e`, with its own parameters added later."""
     compiler = Compiler()
     day = compiler.mark(measure.dated)
     counts, meets = compiler.condition(measure.counts), compiler.condition(measure.meets)
@@ -104,7 +104,7 @@ def compile_share(measure: Share, scope: str = "true") -> tuple[str, dict[str, A
 
 
 def compile_wait(measure: Wait, scope: str = "true") -> tuple[str, dict[str, Any]]:
-    """A row (unit, since, until, ended_early) for each unit."""
+    """A row (unit, referral, since, until, ended_early) for each unit."""
     compiler = Compiler()
     since, until = compiler.mark(measure.start), compiler.mark(measure.end)
     early = compiler.condition(measure.ended_early)

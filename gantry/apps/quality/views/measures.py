@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -24,7 +24,7 @@ from gantry.apps.ui.wording import pluralise, say_date
 from gantry.domain.access import Verb
 from gantry.domain.measures import Measure, Share, ShareResult, Unit, Wait
 
-WEEKS = 12
+WEEKS, PAGE = 12, 25
 LONGEST = timedelta(days=7 * 157)
 """Three years and a day or two: a chart of more weeks says nothing, and takes long to draw."""
 FIRST, LAST = date(2000, 1, 1), date(2100, 1, 1)
@@ -76,18 +76,17 @@ class Shown:
     sentence: str
     href: str
     chart: Chart
+    total: int
+    """How many units are behind it."""
     beside: Sequence[str] = ()
 
 
-def _share(request: HttpRequest, measure: Share, period: Period) -> Shown:
-    units = services.share_units(measure, request.acting.scope, start=period.start, end=period.end)
-    result = services.share_result(units)
-    weeks = services.by_week(units)
+def _share(measure: Share, period: Period, weeks: dict[date, ShareResult], fixed: int) -> Shown:
+    result = services.together(weeks.values())
     peak = max(weeks.items(), key=lambda w: w[1].percent or 0, default=None)
     sentence = say_share(result)
     if peak and peak[1].met:
         sentence += f" The worst week began on {say_date(peak[0])}: {peak[1].met} of {peak[1].counted}."
-    fixed = services.corrections_behind(units)
     return Shown(
         measure=measure,
         number=f"{result.percent:.1f} %" if result.percent is not None else "–",
@@ -100,20 +99,22 @@ def _share(request: HttpRequest, measure: Share, period: Period) -> Shown:
             sentence=sentence,
             unit="%",
         ),
+        total=result.counted,
         beside=(f"{fixed} of the causes behind it were corrected later.",) if fixed else (),
     )
 
 
-def _wait(request: HttpRequest, measure: Wait, period: Period) -> Shown:
-    units = services.wait_units(measure, request.acting.scope)
-    result = services.wait_result(units, start=period.start, end=period.end, now=request.now)
-    mondays = [
-        period.start - timedelta(days=period.start.weekday()) + timedelta(days=7 * i)
-        for i in range((period.end - period.start).days // 7 + 1)
-    ]
+def _mondays(period: Period) -> list[date]:
+    first = period.start - timedelta(days=period.start.weekday())
+    return [first + timedelta(days=7 * i) for i in range((period.end - period.start).days // 7 + 1)]
+
+
+def _wait(measure: Wait, period: Period, waits: services.Waits, now: datetime) -> Shown:
+    mondays = _mondays(period)
+    result = waits.result(start=period.start, end=period.end, now=now)
     medians: list[float | None] = []
     for monday in mondays:
-        week = services.wait_result(units, start=monday, end=monday + timedelta(days=6), now=request.now)
+        week = waits.result(start=monday, end=monday + timedelta(days=6), now=now)
         medians.append(round(week.median.total_seconds() / 86_400, 2) if week.median is not None else None)
     sentence = (
         f"{result.finished:,} finished: half within {say_span(result.median)}, nine in ten within {say_span(result.p90)}. "
@@ -132,6 +133,7 @@ def _wait(request: HttpRequest, measure: Wait, period: Period) -> Shown:
             sentence=sentence,
             unit="days",
         ),
+        total=result.finished + result.waiting,
     )
 
 
@@ -139,14 +141,28 @@ def _opens(measure: Measure, period: Period) -> str:
     return f"{reverse('quality:measure', args=[measure.code])}?from={period.start}&to={period.end}"
 
 
-def shown(request: HttpRequest, measure: Measure, period: Period) -> Shown:
-    return _share(request, measure, period) if isinstance(measure, Share) else _wait(request, measure, period)
+def shown(request: HttpRequest, measures: Sequence[Measure], period: Period) -> list[Shown]:
+    """All of a kind are read at once: they are about the same people."""
+    scope, within = request.acting.scope, {"start": period.start, "end": period.end}
+    shares = [one for one in measures if isinstance(one, Share)]
+    others = [one for one in measures if isinstance(one, Wait)]
+    weeks = services.share_weeks(shares, scope, **within) if shares else {}
+    fixed = services.corrections_behind(shares, scope, **within) if shares else {}
+    mondays = _mondays(period)
+    last = max(period.end, mondays[-1] + timedelta(days=6))
+    waits = services.waits(others, scope, start=mondays[0], end=last) if others else {}
+    return [
+        _share(one, period, weeks[one.code], fixed[one.code])
+        if isinstance(one, Share)
+        else _wait(one, period, waits[one.code], request.now)
+        for one in measures
+    ]
 
 
 @requires(Verb.SEE_MEASURES)
 def measures(request: HttpRequest) -> HttpResponse:
     period = period_of(request)
-    found = [shown(request, measure, period) for measure in services.measures_on(request.now.date()).values()]
+    found = shown(request, list(services.measures_on(request.now.date()).values()), period)
     incidents = Incident.objects.for_user(request.acting.scope).order_by("-opened_at")
     cards = [Card(one.measure.title, one.number, one.sentence, one.href) for one in found]
     return render(
@@ -178,33 +194,29 @@ def measure(request: HttpRequest, code: str) -> HttpResponse:
     found = services.measure(code, request.now.date())
     if found is None:
         raise Http404(code)
-    period = period_of(request)
+    period, page = period_of(request), page_number(request)
+    (one,) = shown(request, [found], period)
+    here = {"start": period.start, "end": period.end, "first": (page - 1) * PAGE, "count": PAGE}
     if isinstance(found, Share):
-        read = services.share_units(found, request.acting.scope, start=period.start, end=period.end)
         verdicts = {
             u.unit: f"Told {say_date(u.day)}: {'in the number' if u.met else 'among the rest'}"
-            for u in sorted(read, key=lambda u: not u.met)
+            for u in services.share_units(found, request.acting.scope, **here)
         }
     else:
-        waits = services.wait_units(found, request.acting.scope)
-        kept = [w for w in waits if w.until is None or period.start <= localdate(w.until) <= period.end]
-        kept.sort(key=lambda w: (w.until is not None, -((w.until or request.now) - w.since)))
         verdicts = {
             w.unit: f"{'Took' if w.until else 'Has waited'} {say_span((w.until or request.now) - w.since)}"
-            for w in kept
+            for w in services.wait_units(found, request.acting.scope, now=request.now, **here)
         }
-    page = page_number(request)
-    keys = list(verdicts)[(page - 1) * 25 : page * 25]
     return render(
         request,
         "quality/measure.html",
         {
             "period": period,
-            "one": shown(request, found, period),
-            "units": _unfold(request, found, keys, verdicts),
-            "total": len(verdicts),
+            "one": one,
+            "units": _unfold(request, found, list(verdicts), verdicts),
+            "total": one.total,
             "page": page,
-            "more": len(verdicts) > page * 25,
+            "more": one.total > page * PAGE,
         },
     )
 
