@@ -55,6 +55,7 @@ class ReportVersion(Row):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["report", "number"], name="report_version_once")]
+        indexes = [models.Index(fields=["issued_at"], name="report_version_issued")]
         triggers = [pgtrigger.Protect(name="never_edited", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:

@@ -54,7 +54,10 @@ def narrowed(request: HttpRequest, rows: QuerySet) -> QuerySet:
         return rows.filter(report__state__in=ISSUED)
     if not which and request.GET.get("q"):
         return rows
-    rows = rows.filter(Q(report=None) | Q(report__state__in=[ReportState.DRAFT, ReportState.PRELIMINARY]))
+    waiting = Q(report=None) | Q(report__state__in=[ReportState.DRAFT, ReportState.PRELIMINARY])
+    # Found first, among all that ever were: whether each was scanned is then asked of these few alone.
+    unread = RequestedProcedure.objects.for_user(request.acting.scope).filter(waiting).values_list("pk", flat=True)
+    rows = rows.filter(pk__in=list(unread))
     return rows.filter(has_images=False) if which == "no_images" else rows
 
 
@@ -203,12 +206,13 @@ def issued(request: HttpRequest) -> HttpResponse:
     here = ReportDispatch.objects.filter(
         version__report=OuterRef("pk"), organisation__in=request.acting.scope.organisations
     )
-    last = ReportVersion.objects.filter(report=OuterRef("pk")).order_by("-number")
+    # The newest version is the one that none follows: read along the index of what was issued last, page by page.
+    later = ReportVersion.objects.filter(report=OuterRef("pk"), number__gt=OuterRef("number"))
     newest = here.filter(version=OuterRef("last_version"))
     rows = (
         Report.objects.for_user(request.acting.scope)
-        .annotate(issued_at=last.values("issued_at")[:1], last_version=last.values("pk")[:1])
-        .filter(issued_at__isnull=False)
+        .annotate(issued_at=F("versions__issued_at"), last_version=F("versions__pk"), number=F("versions__number"))
+        .filter(~Exists(later), last_version__isnull=False)
         .annotate(read_here=Exists(newest.exclude(read_at=None)), acted_here=Exists(newest.exclude(acted_at=None)))
         .select_related("procedure__referral__patient")
     )
