@@ -56,6 +56,8 @@ class Referral(Row):
             models.Index(fields=["state", "breach_on", "needed_by"], name="referral_risk"),
             models.Index(fields=["referring_organisation", "received_at"], name="referral_sender"),
             models.Index(fields=["provider", "state", "due_at"], name="referral_due"),
+            # Who may see many rows that hang on referrals, without reading the referrals themselves: their answers are long.
+            models.Index(fields=["id"], include=["organisations"], name="referral_seen"),
         ]
 
     def __str__(self) -> str:
