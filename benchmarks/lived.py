@@ -96,7 +96,7 @@ def told(procedure: RequestedProcedure, on: datetime) -> Appointment:
 
 
 def lived(where: tuple[Made, list[Site], Person], place: int, mark: str) -> Referral:
-    """From the referral to the report, at one site."""
+    """From the referral to the report that was acted on, at one site."""
     made, sites, _ = where
     site = sites[place]
     referral = accepted(where, site, mark, 9000 + place)
@@ -134,6 +134,15 @@ def lived(where: tuple[Made, list[Site], Person], place: int, mark: str) -> Refe
     Entitlement.objects.create(person=reporter, employer=made.provider, duty="reporter", valid_from=PAPERS_FROM)
     report = reporting.open_report(procedure, by=actor(reporter), person=reporter, now=at).report
     reporting.verify(report, TEXT, version=report.version, by=actor(reporter), person=reporter, now=at)
+    referrer = Person.objects.get(email="refers@bench.test")
+    reporting.record_action(
+        report.versions.get(),
+        action="Discussed at the MDT; listed for surgery",
+        organisations=frozenset({made.trust.pk}),
+        by=actor(referrer),
+        person=referrer,
+        now=at + timedelta(hours=20),
+    )
     batch.refresh_from_db()
     radiopharmacy.expire_batch(batch, now=batch.expires_at, by=BY)
     referral.refresh_from_db()

@@ -204,7 +204,11 @@ def expression(field: Any, model: type[models.Model], value: Any, names: Known) 
         pairs = (f"'{role}', {keys.get(UUID(key), f"'{key}'")}" for role, key in value.items())
         return f"jsonb_build_object({', '.join(pairs)})"
     if model is Event and field.name == "data":
-        return named(moved_claim(column) if {"claim", *COUNTED} & set(value) else column, value, names)
+        moved = moved_claim(column) if {"claim", *COUNTED} & set(value) else column
+        if "for" in value:  # the day that somebody was told
+            told = f"to_jsonb(to_char(({column}->>'for')::date + moved_days, 'YYYY-MM-DD'))"
+            moved = f"jsonb_set({moved}, '{{for}}', {told})"
+        return named(moved, value, names)
     if model is LedgerEntry and field.name in ("source", "target"):
         return names.barcodes.get(value, column)
     if field.name in NUMBERED:

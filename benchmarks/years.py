@@ -10,6 +10,7 @@ from benchmarks.lived import DAY, TODAY, lived, opened, people, places, received
 from benchmarks.past import Copy, copy, copy_supply, without_indexes
 from gantry.apps.audit.models import Event
 from gantry.apps.estate.models import Room, Site
+from gantry.apps.quality.kept import keep
 from gantry.apps.referrals.models import Referral
 
 A_DAY = 10
@@ -54,6 +55,7 @@ def load(past: int, open_ones: int, sites: int) -> None:
                     copy(referral, [Copy(first + n, -n * timedelta(minutes=45)) for n in range(1, third)])
         for site in made[1]:
             received(site)
+    keep(TODAY.date())
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 
