@@ -3,6 +3,7 @@
 from dataclasses import replace
 from math import exp2
 from random import Random
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -153,6 +154,17 @@ def test_each_rule_can_forbid(rule):
     assert all(planned(tight).plan.left_out.values())
 
 
+def test_two_anaesthetists_can_work_at_once():
+    of_day = day(
+        rushed(2, anaesthetist=True), scanners=LIKE, places=(place(anaesthetist=(Window(540, 700),), anaesthetists=2),)
+    )
+    found = planned(of_day)
+    assert found.score.unscanned_weight == 0
+    assert bound(of_day, found.certificate) == pytest.approx(found.bound)
+    one = replace(of_day, places=(replace(of_day.places[0], anaesthetists=1),))
+    assert planned(one).score.unscanned_weight == 1
+
+
 @pytest.mark.parametrize("rule", ["one_visit_each", "resources_suffice", "activity_suffices"])
 def test_a_packing_without_one_of_its_rules_is_caught(rule, monkeypatch):
     """Every row of the packing is needed: without it a plan comes out that the checker or the brute force refuses."""
@@ -298,6 +310,20 @@ def test_locks_that_draw_more_than_there_is_contradict():
     assert len(found.reasons) == 3
 
 
+def test_locks_that_stand_in_each_others_way_are_kept_together_before_anybody_else():
+    people = tuple(
+        patient(f"P{n}", lock=Lock(injection_min=540 + 5 * n), uptake=Uptake(60, 60, 60 + 15 * n)) for n in range(4)
+    )
+    columns = columns_of(day((*people, patient("P9"))))
+    kept = day_plan.locked_together(columns, perf_counter() + 30, 0)
+    assert day_plan.kept_locks(columns, kept) == len(kept) == 4
+    filled = day_plan.greedy(columns, kept)
+    assert set(kept) < set(filled)
+    assert len(filled) == 5
+    clash = columns_of(day(tuple(replace(p, uptake=Uptake(60, 60, 60)) for p in people)))
+    assert day_plan.locked_together(clash, perf_counter() + 30, 0) == ()
+
+
 def test_an_empty_day_is_a_plan():
     found = planned(day((patient(tracer=PSMA.code),)))
     assert found.plan == Plan((), {}, {"P1": "No delivery of PSMA goes where the patient can be scanned"})
@@ -321,7 +347,7 @@ def test_out_of_time_a_plan_is_still_a_plan():
 
 def test_out_of_time_with_locks_nothing_is_claimed(monkeypatch):
     people = (patient("P1", lock=Lock()), patient("P2", lock=Lock()))
-    monkeypatch.setattr(day_plan, "greedy", lambda columns: ())
+    monkeypatch.setattr(day_plan, "greedy", lambda columns, first=(): ())
     found = plan_day(day(people), seconds=0.0)
     assert isinstance(found, Planned | Unfinished)
 

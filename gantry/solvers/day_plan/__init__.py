@@ -146,7 +146,7 @@ def first_reach(columns: Columns, relaxation: Relaxation) -> Reached:
     """A plan at once; if it is not plainly the best, the programme's floor says how far one could get."""
     scale = 1 + sum(1 + p.told.moves_before for p in columns.day.patients if p.told is not None)
     each = worth(columns, scale)
-    chosen = greedy(columns)
+    chosen = at_once(columns, relaxation.deadline, relaxation.seed)
     score_now = int(each[list(chosen)].sum())
     best_alone = np.zeros(len(columns.day.patients), np.int64)
     np.maximum.at(best_alone, columns.patient, each)
@@ -189,6 +189,22 @@ def place_by_place(columns: Columns, relaxation: Relaxation, reached: Reached, d
     return replace(reached, columns=plan)
 
 
+def at_once(columns: Columns, deadline: float, seed: int) -> tuple[int, ...]:
+    chosen = greedy(columns)
+    if kept_locks(columns, chosen) == sum(p.lock is not None for p in columns.day.patients):
+        return chosen
+    return greedy(columns, locked_together(columns, deadline, seed))
+
+
+def locked_together(columns: Columns, deadline: float, seed: int) -> tuple[int, ...]:
+    """Visits that keep every lock, if any do: one after the other they can get into each other's way."""
+    locked = np.array([p.lock is not None for p in columns.day.patients])
+    few = np.nonzero(locked[columns.patient])[0]
+    packing = Packing(columns, few, value=int(locked.sum()) * columns.lock_value, moves=1 << 30)
+    packed = packing.solve(np.concatenate(packing.pence()), deadline=deadline, seed=seed, nodes=TIE_NODES)
+    return () if packed is None else packed.columns
+
+
 def starters(columns: Columns) -> Ints:
     """For each patient, group and start of scan, the cheapest column; fewer starts where there are very many."""
     starts = columns.scan // (1 if columns.count <= MANY_COLUMNS else SPARSE_MIN)
@@ -201,7 +217,7 @@ def starters(columns: Columns) -> Ints:
 
 def exact_reach(columns: Columns, reached: Reached, *, deadline: float, seed: int) -> Reached:
     """The floor was not reached by the columns that looked best: settle who can be scanned by intervals."""
-    chosen = greedy(columns)
+    chosen = at_once(columns, deadline, seed)
     each = worth(columns, reached.scale)
     counted = most(columns, each, deadline=deadline, seed=seed, hint=chosen)
     best = max((counted.columns, chosen), key=lambda plan: int(each[list(plan)].sum()))

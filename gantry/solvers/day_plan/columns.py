@@ -192,7 +192,8 @@ def columns_of(day: Day) -> Columns:
     names += [f"{kind}:{each.ref}" for kind in PLACE_KINDS for each in day.places]
     capacity = [len(members) for members in groups]
     capacity += [each.uptake_rooms for each in day.places] + [each.injectors for each in day.places]
-    capacity += [each.hot_toilets for each in day.places] + [1] * (2 * len(day.places))
+    capacity += [each.hot_toilets for each in day.places] + [each.anaesthetists for each in day.places]
+    capacity += [1] * len(day.places)
     first = int(starts.min()) if len(who) else 0
     minutes = (int(ends.max()) if len(who) else 0) - first + 1
     return Columns(

@@ -1,6 +1,6 @@
 """A plan at once: patients one after the other, each at the cheapest place that is still free."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -42,12 +42,14 @@ class Filling:
         self.taken[int(c.patient[column])] = int(column)
 
 
-def fill(columns: Columns, order: Iterable[int], costs: Floats) -> tuple[int, ...]:
-    """Each patient in turn takes the free visit that costs least, if one counts for anything."""
+def fill(columns: Columns, order: Iterable[int], costs: Floats, first: Sequence[int] = ()) -> tuple[int, ...]:
+    """After those who are placed, each patient in turn takes the free visit that costs least, if one counts for anything."""
     filling = Filling(columns)
+    for column in first:
+        filling.take(column)
     for patient in order:
         mine = filling.own[patient]
-        open_to = filling.free(mine[columns.value[mine] > 0])
+        open_to = filling.free(mine[columns.value[mine] > 0]) if patient not in filling.taken else mine[:0]
         if len(open_to):
             filling.take(int(open_to[np.argmin(costs[open_to])]))
     return tuple(sorted(filling.taken.values()))
@@ -74,8 +76,8 @@ def guided(columns: Columns, fractions: Floats, reduced: Floats) -> list[tuple[i
     return found
 
 
-def greedy(columns: Columns) -> tuple[int, ...]:
-    """The best of a few orders, by value, then moves, then cost."""
+def greedy(columns: Columns, first: Sequence[int] = ()) -> tuple[int, ...]:
+    """The best of a few orders, by value, then moves, then cost. Visits in `first` are taken as they are."""
     day = columns.day
     patients = range(len(day.patients))
     room = np.bincount(columns.patient, minlength=len(day.patients))
@@ -89,7 +91,7 @@ def greedy(columns: Columns) -> tuple[int, ...]:
         (lambda i: (locked[i], room[i]), stay + dear + 0.001 * early),
         (lambda i: (locked[i], day.patients[i].scan_min, room[i]), stay + early),
     ]
-    found = [fill(columns, sorted(patients, key=key), costs) for key, costs in keys]
+    found = [fill(columns, sorted(patients, key=key), costs, first) for key, costs in keys]
 
     def merit(plan: tuple[int, ...]) -> tuple[int, int, float]:
         chosen = list(plan)

@@ -65,7 +65,7 @@ class Duals:
 
 class Relaxation:
     def __init__(self, columns: Columns, deadline: float, seed: int) -> None:
-        self.columns, self.day, self.deadline = columns, columns.day, deadline
+        self.columns, self.day, self.deadline, self.seed = columns, columns.day, deadline, seed
         self.patients = len(self.day.patients)
         self.highs = highs = highspy.Highs()
         for option, value in {"output_flag": False, "threads": 1, "presolve": "off", "random_seed": seed}.items():
