@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from gantry.apps.scheduling.views import days, recovery, telling
+from gantry.apps.scheduling.views import days, fairness, recovery, telling
 
 app_name = "scheduling"
 urlpatterns = [
     path("", days.choose, name="choose"),
+    path("moved/", fairness.fairness, name="fairness"),
     path("<uuid:site>/<str:on>/", days.day, name="day"),
     path("<uuid:site>/<str:on>/wrong/", telling.tell, name="tell"),
     path("recover/<uuid:event>/", recovery.recover, name="recover"),

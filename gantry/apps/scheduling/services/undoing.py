@@ -15,6 +15,7 @@ from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, EventKind
 
+UNDONE = "recovery undone"
 KNOWN_BY = ("spoke", "spoke_to_other", "message_left")
 
 
@@ -55,7 +56,7 @@ def undo(row: RecoveryPlan, *, now: datetime, by: Actor) -> RecoveryPlan:
         if reasons := why_not_undone(row):
             raise NotPossible(*reasons)
         cause = cause_of(Event.objects.get(pk=row.root_event))
-        cause = Cause(cause.code, cause.initiator, cause.root_event, note="recovery undone")
+        cause = Cause(cause.code, cause.initiator, cause.root_event, note=UNDONE)
         waiting = list(row.moves.filter(now__isnull=False).select_related("was", "now__replaces__site", "now__site"))
         while waiting:
             move = next((m for m in waiting if not _in_the_way(m, waiting)), None)

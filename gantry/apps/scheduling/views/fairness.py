@@ -1,0 +1,33 @@
+"""Whom we move: one sentence and one table, by age, distance and language, with what is not held said as such."""
+
+from datetime import date, timedelta
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from gantry.apps.accounts.access import requires
+from gantry.apps.scheduling.services.fairness import promised
+from gantry.domain.access import Verb
+from gantry.domain.fairness import groups, sentence
+
+USUAL = timedelta(days=91)
+
+
+@requires(Verb.SEE_MEASURES)
+def fairness(request: HttpRequest) -> HttpResponse:
+    today = timezone.localdate(request.now)
+    start, end = asked(request, "from", today - USUAL), asked(request, "to", today)
+    people = promised(request.acting.scope, start=min(start, end), end=max(start, end))
+    return render(
+        request,
+        "scheduling/fairness.html",
+        {"start": min(start, end), "end": max(start, end), "sentence": sentence(people), "groups": groups(people)},
+    )
+
+
+def asked(request: HttpRequest, name: str, usual: date) -> date:
+    try:
+        return date.fromisoformat(request.GET.get(name, ""))
+    except ValueError:
+        return usual

@@ -1,0 +1,114 @@
+"""Who is moved by us, and whether it falls on some more than on others: counts, shares and how sure they are."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from math import sqrt
+
+from gantry.domain.scan import age_in_years
+
+NOT_HELD = "not held"
+AGES = ((0, "0 to 15"), (16, "16 to 39"), (40, "40 to 64"), (65, "65 to 79"), (80, "80 and over"))
+DISTANCES = ((0, "under 10 km"), (10, "10 to 29 km"), (30, "30 to 59 km"), (60, "60 km and more"))
+TOO_FEW = 5
+"""Of fewer people than this no share is shown: it would say something about one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """One person who was told a time, how often it was not kept by our doing, and the groups that they belong to."""
+
+    moves: int
+    groups: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    by: str
+    band: str
+    people: int
+    moved: int
+    again: int
+
+    @property
+    def shown(self) -> bool:
+        return self.people >= TOO_FEW
+
+    @property
+    def share(self) -> float:
+        return self.moved / self.people if self.people else 0.0
+
+    @property
+    def between(self) -> tuple[float, float]:
+        """The share as it may truly be: Wilson's interval of 95 %."""
+        return wilson(self.moved, self.people)
+
+
+def wilson(met: int, of: int, z: float = 1.96) -> tuple[float, float]:
+    if of == 0:
+        return 0.0, 1.0
+    p, square = met / of, z * z
+    middle = (p + square / (2 * of)) / (1 + square / of)
+    half = z * sqrt(p * (1 - p) / of + square / (4 * of * of)) / (1 + square / of)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def age_band(born: date | None, on: date) -> str:
+    return NOT_HELD if born is None else band(AGES, age_in_years(born, on))
+
+
+def distance_band(km: float | None) -> str:
+    return NOT_HELD if km is None else band(DISTANCES, km)
+
+
+def band(bands: Sequence[tuple[int, str]], value: float) -> str:
+    return [name for least, name in bands if value >= least][-1]
+
+
+def groups(people: Iterable[Promised]) -> list[Group]:
+    """By each heading in the order it comes, then by band as its heading orders them."""
+    counted: dict[tuple[str, str], list[int]] = {}
+    for person in people:
+        for by, name in person.groups.items():
+            cell = counted.setdefault((by, name), [0, 0, 0])
+            cell[0] += 1
+            cell[1] += person.moves > 0
+            cell[2] += person.moves > 1
+    headings = list(dict.fromkeys(by for by, _ in counted))
+    order = {name: number for number, (_, name) in enumerate((*AGES, *DISTANCES))}
+    found = [Group(by, name, *cells) for (by, name), cells in counted.items()]
+    return sorted(found, key=lambda g: (headings.index(g.by), g.band == NOT_HELD, order.get(g.band, 0), g.band))
+
+
+def sentence(people: Sequence[Promised]) -> str:
+    """What the table says, in one breath: how many, how many twice, and where it falls hardest."""
+    if not people:
+        return "Nobody was told a time for these days."
+    moved, again = sum(p.moves > 0 for p in people), sum(p.moves > 1 for p in people)
+    said = f"Of {len(people):,} people who were told a time, {moved:,} were moved by us ({moved / len(people):.1%}), {again:,} of them more than once."
+    hardest = worst(groups(people), people)
+    return (
+        f"{said} {hardest}" if hardest else f"{said} No group with enough people was moved more often than the others."
+    )
+
+
+def worst(found: Iterable[Group], people: Sequence[Promised]) -> str:
+    """The group that was moved most beyond the rest, and whether that may be chance."""
+    best: tuple[float, Group, Group] | None = None
+    for group in found:
+        rest = Group(
+            group.by,
+            "others",
+            len(people) - group.people,
+            sum(p.moves > 0 for p in people) - group.moved,
+            0,
+        )
+        more = group.share - rest.share
+        if group.shown and rest.shown and group.band != NOT_HELD and more > 0 and (best is None or more > best[0]):
+            best = more, group, rest
+    if best is None:
+        return ""
+    _, group, rest = best
+    apart = group.between[0] > rest.between[1]
+    sure = "more than chance would do" if apart else "which may be chance"
+    return f"Most often moved by {group.by}: {group.band}, {group.share:.1%} against {rest.share:.1%} of the others, {sure}."

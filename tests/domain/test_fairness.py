@@ -1,0 +1,64 @@
+"""Shares with their doubt: what falls on some more than on others is said, and what may be chance is said to be."""
+
+from datetime import date
+
+import pytest
+
+from gantry.domain.fairness import NOT_HELD, Promised, age_band, distance_band, groups, sentence, wilson
+
+
+def people(count: int, moved: int, again: int = 0, **of: str) -> list[Promised]:
+    return [Promised(2 if n < again else 1 if n < moved else 0, of) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("born", "said"),
+    [
+        (date(2011, 11, 25), "0 to 15"),
+        (date(2010, 11, 24), "16 to 39"),
+        (date(1946, 11, 25), "65 to 79"),
+        (date(1946, 11, 24), "80 and over"),
+        (None, NOT_HELD),
+    ],
+)
+def test_age_turns_on_the_birthday(born: date | None, said: str) -> None:
+    assert age_band(born, date(2026, 11, 24)) == said
+
+
+def test_distance_has_bands_and_what_is_not_held_is_not_guessed() -> None:
+    assert [distance_band(km) for km in (0.0, 9.9, 10.0, 29.9, 60.0, None)] == [
+        *["under 10 km"] * 2,
+        *["10 to 29 km"] * 2,
+        "60 km and more",
+        NOT_HELD,
+    ]
+
+
+def test_wilson_is_inside_nought_and_one_and_narrows_with_more_people() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(0, 10)[0] == 0.0 and wilson(10, 10)[1] == 1.0
+    # Newcombe 1998, table I: 81 of 263.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    narrow, wide = wilson(100, 1000), wilson(10, 100)
+    assert narrow[1] - narrow[0] < wide[1] - wide[0]
+
+
+def test_groups_are_counted_and_small_ones_keep_their_share_to_themselves() -> None:
+    found = groups([*people(20, 4, 1, age="80 and over"), *people(3, 1, age="16 to 39"), *people(6, 0, age=NOT_HELD)])
+    assert [(g.band, g.people, g.moved, g.again, g.shown) for g in found] == [
+        ("16 to 39", 3, 1, 0, False),
+        ("80 and over", 20, 4, 1, True),
+        (NOT_HELD, 6, 0, 0, True),
+    ]
+
+
+def test_the_sentence_names_the_group_and_says_what_may_be_chance() -> None:
+    clear = [*people(200, 100, 10, age="80 and over"), *people(200, 10, age="40 to 64")]
+    said = sentence(clear)
+    assert said.startswith(
+        "Of 400 people who were told a time, 110 were moved by us (27.5%), 10 of them more than once."
+    )
+    assert "80 and over, 50.0% against 5.0% of the others, more than chance would do" in said
+    assert "which may be chance" in sentence([*people(10, 2, age="80 and over"), *people(10, 1, age="40 to 64")])
+    assert "No group" in sentence(people(10, 2, age="80 and over"))
+    assert sentence([]) == "Nobody was told a time for these days."
