@@ -254,6 +254,7 @@ GANTRY_SUBSCRIBERS: dict[str, tuple[str, ...]] = {
         ["dose_injected", "residual_assayed", "step_corrected"], ("gantry.apps.scanning.services.dosing.follow",)
     ),
     "images_reconciled": ("gantry.apps.scanning.services.dosing.follow_match",),
+    "images_withdrawn": ("gantry.apps.reporting.services.following.taken_back",),
     "images_checked": ("gantry.apps.scanning.services.images.follow_check",),
     "acquisition_completed": ("gantry.apps.reporting.services.following.scanned",),
     **dict.fromkeys(["report_verified", "report_amended"], ("gantry.apps.reporting.services.following.issued",)),
@@ -287,6 +288,7 @@ for _kind in (
 # Which function sends the messages of each door. The rooms that queue them never import a gateway.
 GANTRY_DOORS: dict[str, str] = {
     "dicom.images": "gantry.gateways.dicom.outgoing.send",
+    "dicom.removal": "gantry.gateways.dicom.removal.look",
     "dicom.dose_report": "gantry.gateways.dicom.dose_outgoing.write",
     "hl7.report": "gantry.gateways.hl7.outgoing.send",
     "fhir.report": "gantry.gateways.fhir.outgoing.send",

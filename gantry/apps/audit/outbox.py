@@ -41,10 +41,13 @@ def delivered(message: OutboxMessage, *, now: datetime, proof: str) -> bool:
 
 
 @transaction.atomic
-def failed(message: OutboxMessage, *, now: datetime, phase: str, reason: str, for_good: bool = False) -> OutboxState:
+def failed(
+    message: OutboxMessage, *, now: datetime, phase: str, reason: str, for_good: bool = False
+) -> OutboxState | None:
     """One try has failed at `phase`. Tried again later with back-off; after the last, a person owns it.
 
-    `for_good`: the far end has judged the message and will say the same again.
+    `for_good`: the far end has judged the message and will say the same again. None when somebody had settled it
+    already: nothing is said twice.
     """
     attempts = message.attempts + 1
     again = None if for_good else next_try_at(attempts, now=now, spread=random.random())
@@ -58,7 +61,7 @@ def failed(message: OutboxMessage, *, now: datetime, phase: str, reason: str, fo
         reason=reason,
     )
     Attempt.objects.create(message=message, at=now, phase=phase, ok=False, detail=reason)
-    return state if changed else OutboxState(OutboxMessage.objects.get(pk=message.pk).state)
+    return state if changed else None
 
 
 @transaction.atomic

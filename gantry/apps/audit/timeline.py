@@ -35,6 +35,7 @@ WORDS: Mapping[EventKind, str] = {
     EventKind.EXPOSURE_JUSTIFIED: "Exposure justified",
     EventKind.IMAGES_HELD: "Images held: it is not sure whose they are",
     EventKind.IMAGES_PROVED: "Images delivered: the far end proved every one",
+    EventKind.IMAGES_WITHDRAWN: "Images taken back from the wrong name",
     EventKind.PATIENT_DID_NOT_ATTEND: "Did not attend",
     EventKind.PATIENT_NOT_BROUGHT: "Was not brought",
     EventKind.REPORT_ACTED_ON: "Report acted on",

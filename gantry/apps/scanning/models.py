@@ -324,6 +324,8 @@ class ImageCheck(Row):
     acceptable = models.BooleanField()
     note = models.TextField(blank=True)
     event = models.UUIDField()
+    withdrawn_at = models.DateTimeField(null=True)
+    """The images were looked at as another person's: they are looked at again under the right name."""
 
     def __str__(self) -> str:
         return "acceptable" if self.acceptable else "not acceptable"
@@ -346,9 +348,15 @@ class ImageDispatch(Row):
     proof = models.CharField(max_length=30, blank=True)
     """storage_commitment, c_find or qido."""
     delivered_at = models.DateTimeField(null=True)
+    withdrawn_at = models.DateTimeField(null=True)
+    """It went under the wrong name: `removal` follows it until the far end no longer shows it."""
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["study", "endpoint"], name="image_dispatch_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study", "endpoint"], condition=models.Q(withdrawn_at=None), name="image_dispatch_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.organisation} {self.state}"
@@ -356,6 +364,29 @@ class ImageDispatch(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return of_referrals(scope, "study__procedure__referral")
+
+
+class ImageRemoval(Row):
+    """Images that went to a PACS under the wrong name: followed until it shows none of them, and somebody was told."""
+
+    dispatch = models.OneToOneField(ImageDispatch, on_delete=models.PROTECT, related_name="removal")
+    provider = models.ForeignKey("estate.Organisation", on_delete=models.PROTECT, related_name="+")
+    message = models.OneToOneField("audit.OutboxMessage", on_delete=models.PROTECT, related_name="image_removal")
+    also = ArrayField(models.CharField(max_length=64), default=list)
+    """What left with them and is no longer among them: dose reports of the other person."""
+    asked_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True)
+    proof = models.CharField(max_length=30, blank=True)
+    told_at = models.DateTimeField(null=True)
+    told_whom = models.CharField(max_length=120, blank=True)
+    told_by_name = models.CharField(max_length=120, blank=True)
+
+    def __str__(self) -> str:
+        return "removed" if self.removed_at else "still there"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return models.Q(provider__in=scope.organisations)
 
 
 class DoseRecord(Row):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gantry.apps.scanning.views import board, doses, images, inject, scanners, steps
+from gantry.apps.scanning.views import board, doses, images, inject, scanners, steps, withdrawing
 
 app_name = "scanning"
 urlpatterns = [
@@ -20,5 +20,7 @@ urlpatterns = [
     path("images/held/", images.reconcile, name="reconcile"),
     path("images/held/<uuid:key>/", images.reconcile_item, name="reconcile_item"),
     path("images/<uuid:key>/", images.study, name="study"),
+    path("images/<uuid:key>/withdraw/", withdrawing.withdraw, name="withdraw"),
+    path("images/removals/<uuid:key>/told/", withdrawing.told, name="removal_told"),
     path("images/dispatches/<uuid:key>/again/", images.again, name="images_again"),
 ]

@@ -159,12 +159,12 @@ def report_delivered(message: OutboxMessage, *, proof: str, now: datetime) -> No
 @transaction.atomic
 def report_failed(
     message: OutboxMessage, *, phase: str, reason: str, now: datetime, for_good: bool = False
-) -> OutboxState:
-    """One try has failed at `phase`; after the last, a person owns it."""
+) -> OutboxState | None:
+    """One try has failed at `phase`; after the last, a person owns it. None when somebody had settled it already."""
     dispatch = dispatch_of(message)
     state = outbox.failed(message, now=now, phase=phase, reason=reason, for_good=for_good)
-    if state == OutboxState.DELIVERED:
-        return state
+    if state is None:
+        return None
     move(dispatch, DispatchEvent.FAIL)
     data = {"what": "report", "to": dispatch.organisation.name, "phase": phase, "reason": reason}
     kind = EventKind.DISPATCH_FAILED

@@ -112,7 +112,9 @@ def open_report(
     if held and not take_over:
         return Opened(report, held)
     values: dict[str, object] = {"opened_by": person, "opened_at": now}
-    if report.study_id is None and (study := study_of(procedure)):
+    # A report that was issued keeps the study it was written from, also when that was another person's.
+    stray = report.state == ReportState.DRAFT and report.study is not None and report.study.state == StudyState.HELD
+    if (report.study_id is None or stray) and (study := study_of(procedure)):
         values["study"] = study
     if held:
         # The other person's next save finds another version, and is told by whom.
@@ -161,7 +163,7 @@ def record(report: Report, kind: EventKind, *, by: Actor, now: datetime, data: o
 
 
 def latest_check(procedure: RequestedProcedure) -> ImageCheck | None:
-    return ImageCheck.objects.filter(study__procedure=procedure).order_by("-at", "-pk").first()
+    return ImageCheck.objects.filter(study__procedure=procedure, withdrawn_at=None).order_by("-at", "-pk").first()
 
 
 def why_not_entitled(person: Person, procedure: RequestedProcedure, on: date) -> list[str]:

@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, F
+from django.db.models import Count, Exists, F, OuterRef, QuerySet
 
 from gantry.apps.audit import outbox
 from gantry.apps.audit.models import Event, OutboxMessage, OutboxState
 from gantry.apps.audit.services import Outgoing, append, enqueue
 from gantry.apps.estate.models import Endpoint, EndpointKind, Organisation
-from gantry.apps.scanning.models import ImageCheck, ImageDispatch, PerformedStep, Study, StudyState
+from gantry.apps.scanning.models import ImageCheck, ImageDispatch, ImageRemoval, PerformedStep, Study, StudyState
 from gantry.apps.scanning.services.keeping import about
 from gantry.apps.scanning.services.owners import owner_of_failures
 from gantry.apps.scanning.services.reconciling import NotThePerson
@@ -54,8 +54,11 @@ def dispatch_images(study: Study, *, by: Actor, now: datetime) -> list[ImageDisp
     known = Endpoint.objects.filter(organisation__in=recipients, kind=EndpointKind.DICOM, active=True)
     for endpoint in known.select_related("organisation").order_by("organisation", "pk"):
         first.setdefault(endpoint.organisation_id, endpoint)
-    there = {d.organisation_id: d for d in study.dispatches.select_related("organisation")}
-    fresh = [endpoint for organisation, endpoint in first.items() if organisation not in there]
+    standing = study.dispatches.filter(withdrawn_at=None).select_related("organisation")
+    there = {d.organisation_id: d for d in standing}
+    # A PACS that still shows them under the other name would prove them at once: they wait until it does not.
+    waits = set(still_there(study).values_list("dispatch__organisation", flat=True))
+    fresh = [endpoint for organisation, endpoint in first.items() if organisation not in there.keys() | waits]
     if fresh:
         event = append(
             EventKind.IMAGES_SENT,
@@ -74,15 +77,34 @@ def dispatch_images(study: Study, *, by: Actor, now: datetime) -> list[ImageDisp
 
 
 def _queue(study: Study, endpoint: Endpoint, event: Event, provider: UUID, now: datetime) -> ImageDispatch:
-    key = f"images:{study.pk}:{endpoint.pk}"
+    earlier = study.dispatches.filter(endpoint=endpoint).exclude(withdrawn_at=None).count()
+    key = f"images:{study.pk}:{endpoint.pk}" + (f":{earlier + 1}" if earlier else "")
     message = Outgoing(DOOR, key, {"study": study.pk}, endpoint=endpoint.pk, organisation=provider)
     enqueue(event, [message], now=now)
     dispatch, _ = ImageDispatch.objects.get_or_create(
         study=study,
         endpoint=endpoint,
+        withdrawn_at=None,
         defaults={"organisation": endpoint.organisation, "message": OutboxMessage.objects.get(key=key)},
     )
     return dispatch
+
+
+def still_there(study: Study) -> QuerySet[ImageRemoval]:
+    """Where the study went under the wrong name and is not yet known to be gone."""
+    return ImageRemoval.objects.filter(dispatch__study=study, removed_at=None)
+
+
+def arrived_late(dispatch: ImageDispatch, *, now: datetime) -> bool:
+    """A try that was under way when the match was taken back has ended: whatever it brought there is looked for again."""
+    if dispatch.withdrawn_at is None:
+        return False
+    removal = ImageRemoval.objects.filter(dispatch=dispatch)
+    removal.update(removed_at=None, proof="")
+    OutboxMessage.objects.filter(image_removal__dispatch=dispatch).update(
+        state=OutboxState.QUEUED, attempts=0, due_at=now, settled_at=None
+    )
+    return True
 
 
 def _no_address(study: Study, organisation: UUID, by: Actor, now: datetime) -> None:
@@ -113,7 +135,7 @@ def _no_address(study: Study, organisation: UUID, by: Actor, now: datetime) -> N
 def images_proved(message: OutboxMessage, *, proved: int, proof: str, now: datetime) -> None:
     """The far end has shown every instance. Said once, however many workers hear it."""
     dispatch = ImageDispatch.objects.select_related("study__procedure__referral").get(message=message)
-    if not outbox.delivered(message, now=now, proof=proof):
+    if arrived_late(dispatch, now=now) or not outbox.delivered(message, now=now, proof=proof):
         return
     ImageDispatch.objects.filter(pk=dispatch.pk).update(
         state="delivered", proved=proved, instances=proved, proof=proof[:30], delivered_at=now
@@ -134,8 +156,10 @@ def images_failed(
     message: OutboxMessage, *, phase: str, reason: str, proved: int, instances: int, now: datetime
 ) -> None:
     dispatch = ImageDispatch.objects.select_related("study__procedure__referral", "organisation").get(message=message)
+    if arrived_late(dispatch, now=now):
+        return
     state = outbox.failed(message, now=now, phase=phase, reason=reason)
-    if state == OutboxState.DELIVERED:
+    if state is None:
         return
     provider = dispatch.study.procedure.referral.provider_id
     given_up = state == OutboxState.GIVEN_UP
@@ -202,14 +226,18 @@ def send_late_instances(*, now: datetime) -> int:
 def send_what_is_ready(*, now: datetime) -> int:
     """Studies that are whole and that nobody has sent: an acceptable check, or the scanner's own word that it is done."""
     done = PerformedStep.objects.filter(state=StepState.COMPLETED, scheduled_step__procedure__isnull=False)
+    gone_out = ImageDispatch.objects.filter(study=OuterRef("pk"), withdrawn_at=None)
     waiting = Study.objects.filter(
-        state=StudyState.MATCHED, dispatches=None, last_instance_at__lt=now - QUIET, instances_count__gt=0
+        ~Exists(gone_out), state=StudyState.MATCHED, last_instance_at__lt=now - QUIET, instances_count__gt=0
     ).select_related("procedure__referral")
     count = 0
     for study in waiting.order_by("received_at")[:200]:
-        check = ImageCheck.objects.filter(study__procedure=study.procedure_id).order_by("-at").first()
-        ready = check.acceptable if check else done.filter(scheduled_step__procedure=study.procedure_id).exists()
-        if ready:
+        checks = ImageCheck.objects.filter(study__procedure=study.procedure_id, withdrawn_at=None)
+        check = checks.order_by("-at").first()
+        # What was taken back once is looked at by a person before it leaves under another name.
+        taken_back = study.checks.exclude(withdrawn_at=None).exists() or study.dispatches.exists()
+        said_done = not taken_back and done.filter(scheduled_step__procedure=study.procedure_id).exists()
+        if check.acceptable if check else said_done:
             count += bool(dispatch_images(study, by=system("image sender"), now=now))
     return count
 

@@ -23,12 +23,23 @@ from gantry.apps.scanning.services.keeping import (
     site_of,
 )
 from gantry.apps.scanning.services.reconciling import Difference, NeedsNote, NotThePerson, differences, reconcile
+from gantry.apps.scanning.services.withdrawing import (
+    MustBeTold,
+    must_be_told,
+    removal_failed,
+    removal_of,
+    removal_proved,
+    to_be_told,
+    told,
+    withdraw,
+)
 
 __all__ = [
     "DOOR",
     "Conflict",
     "Difference",
     "KeptInstance",
+    "MustBeTold",
     "NeedsNote",
     "NotThePerson",
     "ReceivedInstance",
@@ -42,10 +53,17 @@ __all__ = [
     "images_proved",
     "keep_instance",
     "match",
+    "must_be_told",
     "nearest",
     "reconcile",
+    "removal_failed",
+    "removal_of",
+    "removal_proved",
     "send_again",
     "send_late_instances",
     "send_what_is_ready",
     "site_of",
+    "to_be_told",
+    "told",
+    "withdraw",
 ]

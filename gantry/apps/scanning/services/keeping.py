@@ -245,16 +245,7 @@ def _announce(study: Study, reason: str, received: ReceivedInstance, now: dateti
         site=site,
         provider_id=provider,
         reason=reason,
-        theirs={
-            "patient_id": study.patient_id,
-            "patient_id_issuer": study.patient_id_issuer,
-            "patient_name": study.patient_name,
-            "birth_date": study.birth_date,
-            "sex": study.sex,
-            "accession_number": study.accession_number,
-            "study_date": study.study_date,
-            "description": study.description,
-        },
+        theirs=theirs_of(study),
         ours=[str(p.pk) for p in nearest(received)],
         opened_at=now,
     )
@@ -270,16 +261,36 @@ def _announce(study: Study, reason: str, received: ReceivedInstance, now: dateti
     )
 
 
+def theirs_of(study: Study) -> dict[str, str]:
+    """What the images say of themselves, as it was when they came."""
+    return {
+        "patient_id": study.patient_id,
+        "patient_id_issuer": study.patient_id_issuer,
+        "patient_name": study.patient_name,
+        "birth_date": study.birth_date,
+        "sex": study.sex,
+        "accession_number": study.accession_number,
+        "study_date": study.study_date,
+        "description": study.description,
+    }
+
+
 def nearest(received: ReceivedInstance, limit: int = 5) -> list[RequestedProcedure]:
     """What we hold that shares a number with what came: shown beside it, never chosen for anybody."""
+    return sharing(received.study_uid, received.accession_number, received.nhs_number, received.patient_id, limit=limit)
+
+
+def sharing(
+    study_uid: str, accession_number: str, nhs_number: str, patient_id: str, *, limit: int = 5
+) -> list[RequestedProcedure]:
     found: dict[UUID, RequestedProcedure] = {}
-    asked = [{"study_uid": received.study_uid}]
-    if received.accession_number:
-        asked.append({"accession_number": received.accession_number[:16]})
-    if received.nhs_number:
-        asked.append({"referral__patient__nhs_number": received.nhs_number})
-    if received.patient_id:
-        asked.append({"referral__patient__identifiers__value": received.patient_id})
+    asked = [{"study_uid": study_uid}]
+    if accession_number:
+        asked.append({"accession_number": accession_number[:16]})
+    if nhs_number:
+        asked.append({"referral__patient__nhs_number": nhs_number})
+    if patient_id:
+        asked.append({"referral__patient__identifiers__value": patient_id})
     for by in asked:
         for procedure in RequestedProcedure.objects.filter(**by).distinct().order_by("-created_at")[:limit]:
             found.setdefault(procedure.pk, procedure)

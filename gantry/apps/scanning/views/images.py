@@ -27,6 +27,7 @@ from gantry.apps.scanning.models import (
     Study,
 )
 from gantry.apps.scanning.services import dosing, images
+from gantry.apps.scanning.views.withdrawing import aftermath
 from gantry.apps.ui.fields import Radios
 from gantry.apps.ui.forms import Form
 from gantry.apps.ui.listing import Column, Listing
@@ -145,6 +146,7 @@ def reconcile_item(request: HttpRequest, key: UUID) -> HttpResponse:
         "not_found": bool(asked) and not any(each.accession_number == asked for each in candidates),
         "form": form,
         "events": timeline(item.study_id),
+        **aftermath(request, item.study),
     }
     return render(request, "scanning/reconcile_item.html", context, status=status)
 
@@ -208,6 +210,8 @@ def study(request: HttpRequest, key: UUID) -> HttpResponse:
         if row.procedure_id
         else [],
         "may_own": request.acting.may(Verb.OWN_FAILURES),
+        "may_reconcile": request.acting.may(Verb.RECONCILE),
+        **aftermath(request, row),
         "events": timeline(row.pk),
     }
     return render(request, "scanning/study.html", context)
