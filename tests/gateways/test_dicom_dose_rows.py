@@ -23,13 +23,15 @@ from gantry.apps.scanning.models import (
     Visit,
 )
 from gantry.apps.scanning.services import dosing, images, steps
+from gantry.domain.access import Role
+from gantry.domain.delivery import BACK_OFF
 from gantry.domain.events import EventKind
 from gantry.gateways.dicom import content, ct_dose, dose_report
 from gantry.gateways.dicom.dose_incoming import read_new
 from gantry.gateways.dicom.dose_outgoing import join_images, write
 from gantry.gateways.dicom.storage import Kept, Sent, Store, store
 from gantry.gateways.dicom.wiring import received
-from tests.apps.factories import NOW
+from tests.apps.factories import NOW, make_person
 from tests.apps.scan_day import Day, make_booked, make_day, scan
 from tests.gateways.dicom_samples import LONDON, pet_image
 
@@ -160,6 +162,19 @@ def test_a_report_that_cannot_be_written_is_tried_again(injection, settings, tmp
     write(message.pk, now=NOW + timedelta(hours=1))
     message.refresh_from_db()
     assert message.state == "delivered" and DoseReport.objects.exists()
+
+
+def test_a_report_that_can_never_be_written_ends_with_a_person(injection, day, settings, tmp_path):
+    manager = make_person(Role.MANAGER, day.made.provider)
+    (tmp_path / "file").write_text("")
+    settings.IMAGES_ROOT = tmp_path / "file"
+    message, now = OutboxMessage.objects.get(door=dosing.DOOR), NOW + timedelta(hours=1)
+    for _ in range(len(BACK_OFF) + 1):
+        write(message.pk, now=now)
+        now += timedelta(hours=6)
+    message.refresh_from_db()
+    assert (message.state, message.owner) == ("given_up", manager.pk)
+    assert Event.objects.get(kind=EventKind.DISPATCH_GIVEN_UP).data["what"] == "dose report"
 
 
 def test_a_dose_given_without_a_visit_asks_for_no_report(day):

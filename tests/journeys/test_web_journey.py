@@ -15,7 +15,7 @@ from gantry.apps.radiopharmacy.models import Batch, Dose, TracerOrder
 from gantry.apps.referrals.models import Referral, RequestedProcedure
 from gantry.apps.reporting.models import Report, ReportDispatch
 from gantry.apps.scanning.models import ReconcileItem, StepDone, Study, Visit
-from tests.apps.factories import actor
+from tests.apps.factories import actor, make_calibrator
 from tests.gateways.peers import Orthanc, needs, start_orthanc
 from tests.journeys import scanner as wire
 from tests.journeys.cast import (
@@ -177,6 +177,7 @@ def prepared(house: House, browser: Browser, cast: Cast, visit: Visit) -> None:
         by=actor(cast.physicist, now),
         site=cast.made.site,
     )
+    make_calibrator(cast.made.site, at=now)
     with seat(house, browser, cast.radiographer) as desk:
         desk.open(f"/board/{cast.made.site.pk}/")
         desk.press("is here")

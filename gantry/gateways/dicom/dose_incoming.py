@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 def read_new(*, now: datetime) -> int:
     """Each once. A file that cannot be read states no dose; one that is not there yet is looked for again."""
-    rows = dosing.unread()
+    rows = dosing.unread(now=now)
     for row in rows:
         try:
             read_one(row, now=now)

@@ -29,7 +29,7 @@ def write(message_id: UUID, *, now: datetime, sync: bool | None = None) -> None:
             injection = dosing.injection_of(message.body["dose"])
             row = written(injection, now=now, sync=sync) if injection else None
     except (OSError, ValueError) as fault:
-        outbox.failed(message, now=now, phase="write", reason=f"The report was not written: {type(fault).__name__}")
+        dosing.report_failed(message, reason=f"The report was not written: {type(fault).__name__}", now=now)
         return
     outbox.delivered(message, now=now, proof=row.report_uid if row else "nothing was given")
 
@@ -83,7 +83,7 @@ def as_file(report: Report) -> bytes:
 def join_images(*, now: datetime, sync: bool | None = None) -> int:
     """Reports whose images have come since: put among them, or written anew under the scanner's own study UID."""
     joined = 0
-    for waiting in dosing.waiting_for_images():
+    for waiting in dosing.waiting_for_images(now=now):
         with transaction.atomic():
             injection = dosing.injection_of(str(waiting.injection.dose_id))
             if injection is not None:

@@ -20,7 +20,7 @@ from gantry.apps.radiopharmacy.models import Batch, LedgerEntry, TracerOrder
 from gantry.apps.radiopharmacy.services.batches import difference_of, loss_of
 from gantry.apps.radiopharmacy.services.ledger import as_entry
 from gantry.apps.radiopharmacy.services.stock import delivery_of
-from gantry.apps.radiopharmacy.views.sites import sites_for, zone_of
+from gantry.apps.radiopharmacy.views.sites import sites_for, usual_instrument, zone_of
 from gantry.apps.radiopharmacy.views.today import SEES, name_of
 from gantry.domain.access import Verb
 from gantry.domain.implausible import explanations, forgotten_residuals
@@ -40,6 +40,7 @@ def receive(request: HttpRequest, order: UUID) -> HttpResponse:
         "stated_mbq": round(row.activity_mbq, 2),
         "reference_at": row.run.reference_at,
         "expires_at": row.run.reference_at + USABLE_FOR.value,
+        "instrument": usual_instrument(request, row.site),
     }
     form = ReceiveForm(request.POST or None, initial=initial, now=request.now, zone=zone)
     with timezone.override(zone):
@@ -73,6 +74,7 @@ def receive_sent(request: HttpRequest, key: UUID) -> HttpResponse:
         "reference_at": row.reference_at,
         "expires_at": row.expires_at,
         "volume_ml": row.volume_ml,
+        "instrument": usual_instrument(request, row.site),
     }
     form = ReceiveForm(request.POST or None, initial=initial, now=request.now, zone=zone)
     with timezone.override(zone):
@@ -112,7 +114,7 @@ def batch(request: HttpRequest, key: UUID) -> HttpResponse:
     def sent(name: str):
         return request.POST if what == name else None
 
-    told = {"now": request.now, "zone": zone}
+    told = {"now": request.now, "zone": zone, "initial": {"instrument": usual_instrument(request, row.site)}}
     forms = {
         "release": ReleaseForm(sent("release"), prefix="release", **told),
         "accept": AcceptForm(sent("accept"), prefix="accept", within=within, **told),

@@ -20,7 +20,7 @@ from gantry.apps.radiopharmacy.models import Batch, Dose
 from gantry.apps.radiopharmacy.services.doses import residual_of
 from gantry.apps.radiopharmacy.services.prescribing import advice_for
 from gantry.apps.radiopharmacy.services.stock import as_received, drawn_for
-from gantry.apps.radiopharmacy.views.sites import zone_of
+from gantry.apps.radiopharmacy.views.sites import usual_instrument, zone_of
 from gantry.apps.radiopharmacy.views.today import SEES, name_of
 from gantry.domain.access import Scope, Verb
 from gantry.domain.appointment import ACTIVE
@@ -66,7 +66,7 @@ def draw(request: HttpRequest, key: UUID) -> HttpResponse:
     with timezone.override(zone):
         plan = [plan_for(row, person, request.now) for person in people]
         choices = [(str(p["appointment"].pk), p["words"]) for p in plan]
-        initial = {"appointment": request.GET.get("for", ""), "instrument": request.session.get("instrument", "")}
+        initial = {"appointment": request.GET.get("for", ""), "instrument": usual_instrument(request, row.site)}
         form = DrawForm(
             request.POST or None, initial=initial, people=choices, refused=refused, now=request.now, zone=zone
         )  # fmt: skip
@@ -166,7 +166,7 @@ def dose(request: HttpRequest, key: UUID) -> HttpResponse:
         pk=key,
     )
     zone, what = zone_of(row.site), request.POST.get("what", "")
-    initial = {"instrument": request.session.get("instrument", "")}
+    initial = {"instrument": usual_instrument(request, row.site)}
     told = {"now": request.now, "zone": zone}
     residual = ResidualForm(request.POST if what == "residual" else None, prefix="left", initial=initial, **told)
     wasting = WasteForm(request.POST if what == "waste" else None, prefix="waste", **told)

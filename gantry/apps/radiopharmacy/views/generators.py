@@ -18,7 +18,7 @@ from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.forms import BreakthroughForm, EluteForm, GeneratorForm, KitForm
 from gantry.apps.radiopharmacy.models import Batch, Elution, Generator, GeneratorDay
 from gantry.apps.radiopharmacy.services import generators as verbs
-from gantry.apps.radiopharmacy.views.sites import site_for, sites_for, zone_of
+from gantry.apps.radiopharmacy.views.sites import site_for, sites_for, usual_instrument, zone_of
 from gantry.apps.radiopharmacy.views.today import SEES
 from gantry.domain.access import Verb
 from gantry.domain.generator import DayState, Kind
@@ -77,7 +77,7 @@ def generator(request: HttpRequest, key: UUID) -> HttpResponse:
     row = get_object_or_404(Generator.objects.for_user(request.acting.scope).select_related("site"), pk=key)
     zone, what, now = zone_of(row.site), request.POST.get("what", ""), request.now
     kind, told = verbs.kind_of(row), {"now": now, "zone": zone}
-    initial = {"instrument": request.session.get("instrument", "")}
+    initial = {"instrument": usual_instrument(request, row.site)}
     elute = EluteForm(request.POST if what == "elute" else None, prefix="elute", initial=initial, **told)
     test = BreakthroughForm(request.POST if what == "test" else None, prefix="test", kind=kind, **told)
     last = row_elutions(request, row).first()

@@ -8,7 +8,8 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 
 from gantry.apps.estate.chosen import chosen, remember
-from gantry.apps.estate.models import Site
+from gantry.apps.estate.models import Device, Site
+from gantry.domain.instrument import DeviceKind
 
 
 def sites_for(request: HttpRequest) -> QuerySet[Site]:
@@ -43,3 +44,12 @@ def asked_day(request: HttpRequest, site: Site) -> date:
         return date.fromisoformat(request.GET.get("on", ""))
     except ValueError:
         return request.now.astimezone(zone_of(site)).date()
+
+
+def usual_instrument(request: HttpRequest, site: Site) -> str:
+    """What this person used last, else the site's only calibrator: nobody types its name all day."""
+    known = list(
+        Device.objects.filter(site=site, kind=DeviceKind.CALIBRATOR, retired_at=None).values_list("name", flat=True)[:2]
+    )
+    last = request.session.get("instrument", "")
+    return last or (known[0] if len(known) == 1 else "")

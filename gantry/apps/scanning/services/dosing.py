@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import F
 
+from gantry.apps.audit import outbox
 from gantry.apps.audit.ids import new_id
-from gantry.apps.audit.models import Event
+from gantry.apps.audit.models import Event, OutboxMessage, OutboxState
 from gantry.apps.audit.services import Outgoing, Stale, append, enqueue
 from gantry.apps.estate.models import Site
 from gantry.apps.patients.models import Patient
@@ -27,8 +28,10 @@ from gantry.apps.scanning.models import (
     Series,
     Study,
     StudyState,
+    Visit,
 )
 from gantry.apps.scanning.services.keeping import TracerSeen, about
+from gantry.apps.scanning.services.owners import owner_of_failures
 from gantry.domain.activity import why_review as why_tracer_review
 from gantry.domain.ct_dose import CtDose, CtEvent, Middle, StudyCt, middle_of, of_study
 from gantry.domain.ct_dose import why_review as why_ct_review
@@ -41,6 +44,8 @@ from gantry.reference.tracers import tracer
 DOOR = "dicom.dose_report"
 WRITER, READER = system("dose report writer"), system("dose report reader")
 SR = "1.2.840.10008.5.1.4.1.1.88.68"
+LOOK_BACK = timedelta(days=90)
+"""A worker that was down for a season still reads what it missed."""
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 
 
@@ -90,6 +95,15 @@ def standing(injection: Injection) -> DoseReport | None:
 
 def last_among_images(injection: Injection) -> DoseReport | None:
     return DoseReport.objects.filter(injection=injection, instance__isnull=False).order_by("-number").first()
+
+
+def said_of_reports(visit: Visit) -> dict[UUID, str]:
+    """By dose: which of our reports stands, and whether it has gone among the images."""
+    said = {}
+    for row in DoseReport.objects.filter(injection__visit=visit, replaced_by=None).select_related("injection"):
+        where = "with the images" if row.instance_id else "waits for the images"
+        said[row.injection.dose_id] = f"number {row.number}, {where}"
+    return said
 
 
 def study_for(injection: Injection) -> Study | None:
@@ -145,6 +159,30 @@ def keep_report(injection: Injection, written: Written, *, now: datetime) -> Dos
     return row
 
 
+@transaction.atomic
+def report_failed(message: OutboxMessage, *, reason: str, now: datetime) -> None:
+    """Tried again later; after the last time a person owns it."""
+    if outbox.failed(message, now=now, phase="write", reason=reason) != OutboxState.GIVEN_UP:
+        return
+    injection = injection_of(message.body["dose"])
+    if injection is None:
+        return
+    referral = injection.visit.appointment.referral
+    owner = owner_of_failures(referral.provider_id, now.date())
+    if owner:
+        OutboxMessage.objects.filter(pk=message.pk).update(owner=owner.pk)
+    append(
+        EventKind.DISPATCH_GIVEN_UP,
+        subjects={"visit": injection.visit_id, "referral": referral.pk, "patient": referral.patient_id},
+        happened_at=now,
+        recorded_at=now,
+        by=WRITER,
+        organisation=referral.provider_id,
+        site=injection.visit.site_id,
+        data={"what": "dose report", "phase": "write", "reason": reason, "owner_name": owner.name if owner else ""},
+    )
+
+
 def attach(report: DoseReport, series_uid: str, *, now: datetime) -> bool:
     """Among the images of its study, so that it is sent and proved with them. False while there are none."""
     study = study_for(report.injection)
@@ -171,20 +209,23 @@ def attach(report: DoseReport, series_uid: str, *, now: datetime) -> bool:
     return True
 
 
-def waiting_for_images() -> list[DoseReport]:
+def waiting_for_images(*, now: datetime) -> list[DoseReport]:
     """Reports that stand, whose images have come since: they belong with them."""
     rows = DoseReport.objects.filter(
-        instance=None, replaced_by=None, injection__visit__appointment__procedure__studies__state=StudyState.MATCHED
-    )
+        instance=None, replaced_by=None, written_at__gte=now - LOOK_BACK,
+        injection__visit__appointment__procedure__studies__state=StudyState.MATCHED,
+    )  # fmt: skip
     return list(rows.select_related("injection__visit__appointment__procedure").distinct().order_by("written_at")[:200])
 
 
 # Those of others
 
 
-def unread() -> list[Instance]:
+def unread(*, now: datetime) -> list[Instance]:
     """Reports that came in and that nobody has read yet; ours are known without reading."""
-    rows = Instance.objects.filter(sop_class_uid__in=DOSE_CLASSES, dose_object=None, dose_report=None)
+    rows = Instance.objects.filter(
+        sop_class_uid__in=DOSE_CLASSES, dose_object=None, dose_report=None, received_at__gte=now - LOOK_BACK
+    )
     return list(rows.select_related("study", "series").order_by("received_at")[:200])
 
 

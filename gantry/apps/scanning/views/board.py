@@ -12,6 +12,7 @@ from gantry.apps.audit.timeline import timeline
 from gantry.apps.estate.chosen import chosen, remember
 from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.scanning.models import Visit
+from gantry.apps.scanning.services import dosing
 from gantry.apps.scanning.services.board import board, card_of, of_day
 from gantry.apps.scanning.services.injecting import authorisation_of
 from gantry.apps.scanning.services.leaving import unused_doses
@@ -93,6 +94,7 @@ def visit(request: HttpRequest, key: UUID) -> HttpResponse:
                 "patient": row.appointment.referral.patient,
                 "card": card_of(row, now=request.now),
                 "protocol": protocol,
+                "reports": dosing.said_of_reports(row),
                 "recalled": PROTOCOLS[protocol.code].mark,
                 "steps": [
                     {
