@@ -48,8 +48,7 @@ def asked_day(request: HttpRequest, site: Site) -> date:
 
 def usual_instrument(request: HttpRequest, site: Site) -> str:
     """What this person used last, else the site's only calibrator: nobody types its name all day."""
-    known = list(
-        Device.objects.filter(site=site, kind=DeviceKind.CALIBRATOR, retired_at=None).values_list("name", flat=True)[:2]
-    )
+    here = Device.objects.for_user(request.acting.scope).filter(site=site, kind=DeviceKind.CALIBRATOR, retired_at=None)
+    known = list(here.values_list("name", flat=True)[:2])
     last = request.session.get("instrument", "")
     return last or (known[0] if len(known) == 1 else "")
