@@ -5,11 +5,15 @@ slot every 30 minutes, in the order of the phone; and the most urgent first. All
 prices, take the latest run that has arrived, and another where that is used up. The plain models hold every visit and every
 minute at once, with like scanners as one: HiGHS over a time-indexed model, and CP-SAT over intervals.
 
-PyJobShop has no cost that decays, so that only the number scanned could be put to it; it has not been
-timed here.
+PyJobShop has no cost that decays, so only the number scanned is put to it, where it is installed (it is no dependency of
+ours): a patient is a job, one who cannot be scanned in time is a late job, and late jobs run on after closing time. Who must
+arrive early is judged there by the end of the scan, a few minutes more leniently, so its count may be higher and never lower.
 """
 
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from math import ceil
 from time import perf_counter, process_time
 
 import numpy as np
@@ -110,3 +114,65 @@ def plain_cp_sat(day: Day, *, seconds: float) -> Plain:
     bound = (counted.score * big - cheap.bound) / 10
     plan = planned(columns, cheap.columns) if cheap.columns else None
     return Plain(process_time() - cpu, plan, bound, cheap.bound - cheap.score <= 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    seconds: float
+    unscanned_weight: int
+    bound: float
+    closed: bool
+
+
+AFTER_CLOSING_MIN = 24 * 60
+
+
+def job_shop(day: Day, *, seconds: float) -> Counting | None:
+    """The weight left unscanned, by PyJobShop on one thread; None where it is not installed."""
+    if find_spec("pyjobshop") is None:
+        return None
+    began = process_time()
+    model, grid, steps, (place,) = import_module("pyjobshop").Model(), day.grid_min, day.steps, day.places
+    closes = max(window.end for scanner in day.scanners for window in scanner.open)
+    end = (closes + AFTER_CLOSING_MIN) // grid
+
+    def renewable(capacity: int, breaks: list[tuple[int, int]] = []) -> object:  # noqa: B006
+        return model.add_renewable(capacity, breaks=[(a // grid, b // grid) for a, b in breaks if b > a])
+
+    machines = {s.ref: model.add_machine(breaks=[(0, s.open[0].start // grid)]) for s in day.scanners}
+    room, injector, toilet = (renewable(n) for n in (place.uptake_rooms, place.injectors, place.hot_toilets))
+    asleep = None
+    if place.anaesthetist:
+        (hours,) = place.anaesthetist
+        asleep = renewable(place.anaesthetists, [(0, hours.start), (hours.end, closes)])
+    from_min = min(d.arrives_min for d in day.deliveries)
+    for patient in day.patients:
+        latest = closes
+        if patient.latest_min is not None:
+            last = patient.latest_min + patient.preparation_min + patient.uptake.most_min
+            latest = min(latest, last + patient.scan_min)
+        job = model.add_job(weight=patient.weight, due_date=latest // grid)
+        first = max(from_min, max(patient.earliest_min, place.opens.start) + patient.preparation_min)
+        before = min(steps.room_before_min, patient.preparation_min) // grid
+        injection = model.add_task(job=job, earliest_start=ceil(first / grid), latest_end=end)
+        model.add_mode(injection, [injector], steps.inject_min // grid, [1])
+        waiting = model.add_task(job=job, latest_end=end, allow_idle=True)
+        model.add_mode(waiting, [room], before + (patient.uptake.least_min - steps.void_min) // grid, [1])
+        leaving = model.add_task(job=job, latest_end=end)
+        model.add_mode(leaving, [toilet], steps.void_min // grid, [1])
+        scan = model.add_task(job=job, latest_end=end)
+        for machine in machines.values():
+            model.add_mode(scan, [machine], patient.scan_min // grid)
+        model.add_start_before_start(injection, scan, patient.uptake.least_min // grid)
+        model.add_start_before_start(scan, injection, -(patient.uptake.most_min // grid))
+        model.add_start_at_start(waiting, injection, before)
+        model.add_end_at_start(waiting, scan, steps.void_min // grid)
+        model.add_end_at_start(leaving, scan)
+        if patient.anaesthetist and asleep is not None:
+            watched = model.add_task(job=None, latest_end=end + 10)
+            model.add_mode(watched, [asleep], (patient.scan_min + steps.anaesthesia_after_min) // grid, [1])
+            model.add_start_at_start(watched, scan)
+    model.set_objective(weight_tardy_jobs=1)
+    found = model.solve(time_limit=seconds, display=False, num_workers=1)
+    closed = found.status.value == "Optimal"
+    return Counting(process_time() - began, round(found.objective), found.lower_bound, closed)
