@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gantry.cli import day_recover, day_replay
+from gantry.cli import day_orders, day_recover, day_replay
 from gantry.cli.day_files import day_in, day_of, plan_of, read, refuse
 from gantry.domain.scheduling.certificate import Certificate, bound
 from gantry.domain.scheduling.check import faults, score
@@ -15,6 +15,7 @@ from gantry.domain.scheduling.problem import Day, Plan, Score
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command()(day_recover.recover)
+app.command()(day_orders.orders)
 app.command()(day_replay.replay)
 app.command()(day_replay.lift)
 
