@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from gantry.apps.audit.models import Event
 from gantry.apps.referrals import services
-from gantry.apps.referrals.models import Referral, ReferralDraft, ReferralQuestion
+from gantry.apps.referrals.models import Referral, ReferralDraft, ReferralQuestion, VettingDecision
 from gantry.domain.access import Role
 from gantry.domain.events import system
 from gantry.domain.referral import plain
@@ -194,7 +194,46 @@ def test_two_keys_accept_the_plain_case_and_open_the_next(made):
     authorisation = first.procedures.get().authorisations.get()
     assert authorisation.activity_mbq == 250 and authorisation.sites == [made.site.pk]
     late = client.post(reverse("referrals:vet", args=[first.pk]), posted | {"justified": "on"})
-    assert late.url == reverse("referrals:detail", args=[first.pk])
+    assert late.status_code == 409 and "accepted" in late.content.decode()
+
+
+def test_of_two_who_decide_at_once_the_second_is_refused_and_sees_both_decisions(made):
+    """The second was sent away, and what they had written was gone."""
+    first, second = (make_practitioner(made, employers=[made.provider]) for _ in range(2))
+    referral = make_referral(made, now=timezone.now(), number=6310)
+    where = reverse("referrals:vet", args=[referral.pk])
+    assert signed_in(first).post(where, plain_case(referral) | {"justified": "on"}).status_code == 302
+    reject = {
+        "decision": "reject",
+        "version": referral.version,
+        "reason": "not_indicated",
+        "explanation": "The CT of June answers the question already",
+        "where_to": "Send the CT report to the MDT",
+    }
+    late = signed_in(second).post(where, reject)
+    page = late.content.decode()
+    assert late.status_code == 409
+    assert first.name in page and "Exposure authorised" in page
+    assert "The CT of June answers the question already" in page and "Not indicated" in page
+    referral.refresh_from_db()
+    assert referral.state == "accepted"
+    assert VettingDecision.objects.filter(referral=referral).count() == 1
+
+
+def test_a_decision_on_a_page_from_before_an_answer_is_refused_and_can_be_made_again(made):
+    person = make_practitioner(made, employers=[made.provider])
+    referral = make_referral(made, now=timezone.now(), number=6311)
+    where = reverse("referrals:vet", args=[referral.pk])
+    old = plain_case(referral)
+    services.answer(referral, {"weight_kg": 118.0}, now=timezone.now(), by=BY)
+    client = signed_in(person)
+    late = client.post(where, old | {"justified": "on"})
+    assert late.status_code == 409 and f'href="{where}"' in late.content.decode()
+    referral.refresh_from_db()
+    assert referral.state == "to_vet" and not VettingDecision.objects.exists()
+    for version in ("", "x", "-1"):
+        assert client.post(where, old | {"justified": "on", "version": version}).status_code in (409, 422)
+    assert not VettingDecision.objects.exists()
 
 
 def plain_case(referral) -> dict[str, object]:

@@ -20,6 +20,10 @@ GANTRY = [sys.executable, "-m", "gantry.cli"]
 ROOT = Path(__file__).resolve().parents[2]
 
 
+PATIENCE_S = 240
+"""A first start makes a cluster and migrates it, on a machine that others use as well: what never comes is still said."""
+
+
 @dataclass
 class Installation:
     place: Path
@@ -34,7 +38,7 @@ class Installation:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
 
@@ -59,7 +63,7 @@ class Installation:
         return (self.place / "said").read_text()
 
     def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.1)

@@ -99,6 +99,12 @@ def stale_page(
     return render(request, "ui/409.html", context, status=409)
 
 
+def as_typed(form: forms.Form) -> list[tuple[str, str]]:
+    """What a refused page had in it, as people read it: shown back, so that nobody has to remember it."""
+    shown = [(str(bound.label), _shown(bound, _typed(form, bound))) for bound in form.visible_fields()]
+    return [(label, value) for label, value in shown if value != "nothing"]
+
+
 def _base(form: forms.Form, bound: Any) -> Any:
     if not bound.field.show_hidden_initial:
         return bound.initial

@@ -145,7 +145,7 @@ def vet(request: HttpRequest, key: UUID) -> HttpResponse:
             person=request.acting.person,
         )
     except Stale as stale:
-        return overtaken(request, referral, stale)
+        return overtaken(request, referral, stale, form)
     except IllegalMove as illegal:
         messages.error(request, f"Not possible now: the referral is {illegal.state.replace('_', ' ')}")
         return redirect("referrals:detail", referral.pk)

@@ -21,7 +21,9 @@ from gantry.apps.referrals.forms import (
 from gantry.apps.referrals.models import Referral
 from gantry.apps.referrals.services.stages import read_stages
 from gantry.apps.referrals.views.cells import PRIORITY, Where
+from gantry.apps.ui.forms import Form
 from gantry.apps.ui.parts import Link, NextStep
+from gantry.apps.ui.stale import as_typed
 from gantry.apps.ui.wording import say_nhs_number
 from gantry.domain.access import Verb
 from gantry.domain.lifecycle import allowed
@@ -175,8 +177,18 @@ def booking_links(referral: Referral) -> list[Link]:
         return []
 
 
-def overtaken(request: HttpRequest, referral: Referral, stale: Stale) -> HttpResponse:
-    """Nothing was saved: the page says who changed what, and the person decides again."""
+def overtaken(request: HttpRequest, referral: Referral, stale: Stale, form: Form | None = None) -> HttpResponse:
+    """Nothing was saved: the page says who changed what, shows what was typed, and the person decides again."""
+    if form is not None and stale.last is not None:
+        at = stale.last.recorded_at
+        theirs = [event for event in timeline(referral.pk) if event.recorded_at == at]
+        context = {
+            "referral": Referral.objects.for_user(request.acting.scope).get(pk=referral.pk),
+            "changed_by": stale.last.by_name,
+            "theirs": theirs,
+            "yours": as_typed(form),
+        }
+        return render(request, "referrals/overtaken.html", context, status=409)
     who = stale.last.by_name if stale.last else "Somebody else"
     what = stale.last.kind.replace("_", " ") if stale.last else "changed it"
     messages.error(request, f"{who} changed this first ({what}). Nothing of yours was saved: look again and decide.")
