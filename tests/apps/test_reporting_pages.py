@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -58,6 +60,50 @@ def test_the_list_asks_the_database_the_same_whatever_its_length(reading, django
     client.get(reverse("reporting:list"))
     with django_assert_max_num_queries(14):
         client.get(reverse("reporting:list"))
+
+
+def asked_for(client: Client, address: str) -> int:
+    client.get(address)
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(address).status_code == 200
+    return len(asked)
+
+
+def test_writing_asks_the_same_however_often_the_person_was_scanned(reading) -> None:
+    client = signed_in(reading.reporter)
+
+    def again(hours: int) -> Reading:
+        return make_reading(
+            day=reading.day, number=4321, arrival_at=NOW + timedelta(hours=hours), now=NOW + timedelta(minutes=hours)
+        )
+
+    again(2)
+    once = reverse("reporting:write", args=[again(4).procedure.pk])
+    alone = asked_for(client, once)
+    again(6)
+    often = again(8)
+    assert often.procedure.referral.patient == again(10).procedure.referral.patient
+    assert asked_for(client, reverse("reporting:write", args=[often.procedure.pk])) == alone
+
+
+def test_an_amended_report_is_listed_once_as_it_was_issued_last(reading) -> None:
+    version = reading.verified()
+    report = version.report
+    report.refresh_from_db()
+    later = READ_AT + timedelta(minutes=1)
+    reporting.amend(
+        report,
+        TEXT,
+        reason="A node was missed",
+        version=report.version,
+        by=reading.by,
+        person=reading.reporter,
+        now=later,
+    )
+    referrer = make_person(Role.REFERRER, reading.day.made.trust)
+    listing = signed_in(referrer).get(reverse("reporting:issued")).content.decode()
+    assert listing.count(f'list-table__open" href="{reverse("reporting:read", args=[report.pk])}"') == 1
+    assert "Amended" in listing
 
 
 def test_a_report_is_written_beside_its_question_and_verified(reading) -> None:

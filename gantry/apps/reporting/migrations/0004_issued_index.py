@@ -5,15 +5,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('reporting', '0003_reopened_and_superseded'),
+        ("reporting", "0003_reopened_and_superseded"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='reportversion',
-            index=models.Index(fields=['issued_at'], name='report_version_issued'),
+            model_name="reportversion",
+            index=models.Index(fields=["issued_at"], name="report_version_issued"),
         ),
     ]

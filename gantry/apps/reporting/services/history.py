@@ -1,11 +1,15 @@
 """All that a reporter looks at beside the text: the question, the history, the day's facts, and what came before."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Prefetch
 
 from gantry.apps.referrals.models import Prior, RequestedProcedure
 from gantry.apps.reporting.models import Report
-from gantry.apps.scanning.models import DoseRecord, ImageDispatch, Study, StudyState, Visit
+from gantry.apps.scanning.models import DoseRecord, ImageDispatch, Injection, StepDone, Study, StudyState, Visit
 from gantry.apps.scanning.services.performed import Disagreement, disagreements
 
 
@@ -62,19 +66,23 @@ MBQ_APART, MINUTES_APART, KG_APART = 0.05, 2, 0.5
 """Further apart than this (a share, minutes, kg) and two sources differ."""
 
 
-def the_day(procedure: RequestedProcedure) -> TheDay | None:
-    visit = (
-        Visit.objects.filter(appointment__procedure=procedure)
+def visits_of(procedures: Iterable[RequestedProcedure]) -> dict[UUID, Visit]:
+    """The last visit of each at which somebody was seen, with its steps and its injections."""
+    rows = (
+        Visit.objects.filter(appointment__procedure__in=procedures)
         .exclude(state="not_seen")
         .select_related("site", "appointment__scanner")
-        .order_by("-on", "-pk")
-        .first()
+        .prefetch_related(
+            Prefetch("steps", StepDone.objects.filter(current=True).order_by("happened_at")),
+            Prefetch("injections", Injection.objects.select_related("dose").order_by("injected_at")),
+        )
     )
-    if visit is None:
-        return None
-    steps = [step for step in visit.steps.order_by("happened_at") if step.current]
-    scans = [step.happened_at for step in steps if step.act == "acquire" and step.phase == "start"]
-    given = tuple(
+    return {visit.appointment.procedure_id: visit for visit in rows.order_by("on", "pk")}
+
+
+def given_at(visit: Visit) -> tuple[Given, ...]:
+    scans = [step.happened_at for step in visit.steps.all() if step.act == "acquire" and step.phase == "start"]
+    return tuple(
         Given(
             each.dose.tracer,
             each.dose.net_mbq,
@@ -83,8 +91,15 @@ def the_day(procedure: RequestedProcedure) -> TheDay | None:
             next((round((at - each.injected_at).total_seconds() / 60) for at in scans if at >= each.injected_at), None),
             each.body_site,
         )
-        for each in visit.injections.select_related("dose").order_by("injected_at")
+        for each in visit.injections.all()
     )
+
+
+def the_day(procedure: RequestedProcedure) -> TheDay | None:
+    visit = visits_of([procedure]).get(procedure.pk)
+    if visit is None:
+        return None
+    given = given_at(visit)
     return TheDay(
         given,
         doses_said(procedure, given, visit.weight_kg),
@@ -93,7 +108,7 @@ def the_day(procedure: RequestedProcedure) -> TheDay | None:
         visit.site.name,
         visit.appointment.scanner.name,
         tuple(disagreements(visit)),
-        tuple(reason for step in steps for reason in step.breach),
+        tuple(reason for step in visit.steps.all() for reason in step.breach),
     )
 
 
@@ -144,25 +159,26 @@ class Earlier:
     differs: str
 
 
-def earlier(procedure: RequestedProcedure) -> list[Earlier]:
-    """Each of ours with a warning when its scanner or its uptake was another: values do not compare."""
-    now = the_day(procedure)
-    found = []
+def earlier(procedure: RequestedProcedure, now: TheDay | None) -> list[Earlier]:
+    """Each of ours with a warning when its scanner or its uptake was another than `now`: values do not compare."""
     others = RequestedProcedure.objects.filter(
         referral__patient=procedure.referral.patient_id, created_at__lt=procedure.created_at
     )
-    for other in others.select_related("report").order_by("-created_at")[:10]:
-        was = the_day(other)
-        uptake = was.given[0].uptake_min if was and was.given else None
-        here = now.given[0].uptake_min if now and now.given else None
+    rows = list(others.select_related("report").order_by("-created_at")[:10])
+    visits = visits_of(rows)
+    here = now.given[0].uptake_min if now and now.given else None
+    found = []
+    for other in rows:
+        was = visits.get(other.pk)
+        scanner = was.appointment.scanner.name if was else ""
+        given = given_at(was) if was else ()
+        uptake = given[0].uptake_min if given else None
         differs = []
-        if was and now and was.scanner != now.scanner:
-            differs.append(f"scanned on {was.scanner}, now on {now.scanner}")
+        if was and now and scanner != now.scanner:
+            differs.append(f"scanned on {scanner}, now on {now.scanner}")
         if uptake and here and abs(uptake - here) > 10:
             differs.append(f"uptake {uptake} minutes, now {here}")
-        found.append(
-            Earlier(other, getattr(other, "report", None), was.scanner if was else "", uptake, "; ".join(differs))
-        )
+        found.append(Earlier(other, getattr(other, "report", None), scanner, uptake, "; ".join(differs)))
     return found
 
 

@@ -264,7 +264,7 @@ def page(
     events = allowed(REPORT, ReportState(report.state))
     case = case_of(procedure.referral, timezone.localdate(request.now))
     answers = dict(said_answers(case))
-    check_row = services.latest_check(procedure)
+    check_row, day = services.latest_check(procedure), history.the_day(procedure)
     why_not = reasons
     if why_not is None and (ReportEvent.VERIFY in events or ReportEvent.AMEND in events):
         # An empty page knows that it is empty: only what writing will not mend is said beforehand.
@@ -292,8 +292,8 @@ def page(
             "question": procedure.referral.answers.get("clinical_question") or "",
             "history": [pair for pair in answers.get(Group.CLINICAL.value, []) if pair[0] != "Question to answer"],
             "safety": answers.get(Group.SAFETY.value, []),
-            "day": history.the_day(procedure),
-            "earlier": history.earlier(procedure),
+            "day": day,
+            "earlier": history.earlier(procedure, day),
             "priors": history.outside(procedure),
             "studies": history.studies(procedure),
             "sent": history.sent(procedure),
