@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.ids import new_id
-from gantry.apps.estate.models import Organisation
+from gantry.apps.estate.models import Network, Organisation
 from gantry.apps.patients.models import Patient
 from gantry.apps.referrals import services
 from gantry.apps.referrals.forms import ReferralForm
@@ -43,11 +43,12 @@ def form_of(
     request: HttpRequest,
     organisation: Organisation | None,
     *,
+    network: Network | None = None,
     data: Any = None,
     initial: Mapping[str, Any] | None = None,
 ) -> ReferralForm:
     on = timezone.localdate(request.now)
-    network = drafts.network_of(organisation)
+    network = network or drafts.network_of(organisation)
     data = without_nul(data) if data is not None else None
     referring = services.organisation_of(data.get("referring_org_ods") if data is not None else None)
     context = services.context_for(network, on, referring=referring or organisation)
@@ -62,7 +63,8 @@ def new(request: HttpRequest) -> HttpResponse:
     """The page. A draft's address opens it again; a known patient's opens it with what we hold."""
     person = request.acting.person
     organisation = organisation_for(request, request.POST.get("referring_org_ods", ""))
-    if drafts.network_of(organisation) is None:
+    network = drafts.network_of(organisation)
+    if network is None:
         return render(request, "referrals/no_network.html", status=503)
     key = key_of(request.POST.get("draft") or request.GET.get("draft"))
     if key is None or drafts.is_of_another(key, person):
@@ -75,9 +77,8 @@ def new(request: HttpRequest) -> HttpResponse:
     if patient and not draft:
         known = get_object_or_404(Patient.objects.for_user(request.acting.scope), pk=patient)
         initial |= drafts.of_patient(known, organisation)
-    return page(
-        request, form_of(request, organisation, initial=initial), key, saved_at=draft.updated_at if draft else None
-    )
+    form = form_of(request, organisation, network=network, initial=initial)
+    return page(request, form, key, saved_at=draft.updated_at if draft else None)
 
 
 def page(request: HttpRequest, form: ReferralForm, key: UUID, *, status: int = 200, **more: Any) -> HttpResponse:
