@@ -26,7 +26,7 @@ from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.apps.radiopharmacy.services.stock import nuclide_of
 from gantry.domain.decay import Assay, Nuclide, fraction_left
 from gantry.domain.events import Actor, CauseCode, EventKind
-from gantry.domain.ledger import STILL_HERE, Way, on_site_mbq, standing
+from gantry.domain.ledger import STILL_HERE, Way, on_site_mbq
 from gantry.domain.permit import Coming, Terms, kept_too_long, release_at, why_not_disposed, why_not_ordered
 from gantry.domain.supply import OrderState
 from gantry.reference.causes import CauseOwner, causes_on
@@ -238,13 +238,13 @@ def decay_store(site: Site, *, at: datetime) -> list[Stored]:
     gone = {pk for row in Disposal.objects.filter(site=site, at__gte=month) for pk in row.entries}
     ways = [way.value for way in STILL_HERE]
     rows = LedgerEntry.objects.filter(site=site, way__in=ways, at__gte=month, at__lte=at, activity_mbq__gt=0)
-    holding = {each.key for each in standing(as_entries(rows))}
+    replaced = set(rows.exclude(corrects=None).values_list("corrects", flat=True))
+    # A year of syringes has left the store: only what is still in it is read whole.
+    kept = set(rows.values_list("pk", flat=True)) - gone - replaced
     stored: list[Stored] = []
     terms: dict[str, Terms | None] = {}
     on = at.astimezone(ZoneInfo(site.zone)).date()
-    for row in rows.select_related("batch"):
-        if row.pk in gone or str(row.pk) not in holding:
-            continue
+    for row in LedgerEntry.objects.filter(pk__in=kept).select_related("batch"):
         nuclide = NUCLIDES[row.nuclide].value
         if row.nuclide not in terms:
             terms[row.nuclide] = terms_of(permit_for(site, row.nuclide, on))
