@@ -5,6 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,11 +17,11 @@ from gantry.apps.audit.services import append
 from gantry.apps.estate.models import Site
 from gantry.apps.quality import kept, services
 from gantry.apps.quality.models import Incident, MarkedUnit, MeasureKept
-from gantry.domain.access import Scope
+from gantry.domain.access import Role, Scope
 from gantry.domain.events import Cause, CauseCode, EventKind, Initiator, system
 from gantry.domain.measures import Share, unit_share, unit_wait
 from gantry.reference.measures import measures_on
-from tests.apps.factories import make_network, make_referral
+from tests.apps.factories import make_network, make_person, make_referral
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MEASURES = measures_on(NOW.date())
@@ -174,3 +177,33 @@ def test_a_breach_opens_one_incident():
     incident = Incident.objects.get()
     assert incident.summary == "Identity has not been checked at this visit"
     assert Event.objects.filter(kind=EventKind.INCIDENT_OPENED).count() == 1
+
+
+@pytest.mark.django_db
+def test_the_page_asks_the_same_however_many_are_behind_its_numbers(monkeypatch):
+    """Kept and settled, or marked since: two statements for all the measures, and none for each unit."""
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+    made = make_network()
+    client = Client()
+    manager = make_person(Role.MANAGER, made.provider)
+    client.force_login(manager, backend="django.contrib.auth.backends.ModelBackend")
+    asked = []
+    for _ in range(3):
+        for _ in range(4):
+            subjects = {"procedure": new_id(), "referral": make_referral(made).pk}
+            with transaction.atomic():
+                append(
+                    EventKind.PATIENT_TOLD,
+                    subjects=subjects,
+                    happened_at=NOW,
+                    recorded_at=NOW,
+                    by=BY,
+                    data={"for": (NOW - timedelta(days=3)).date().isoformat(), "nhs": True},
+                )
+        client.get("/measures/")
+        with CaptureQueriesContext(connection) as queries:
+            page = client.get("/measures/").content.decode()
+        asked.append((len(queries), page))
+        kept.keep(NOW.date())
+    assert len({count for count, _ in asked}) == 1
+    assert ["of 4 scans" in asked[0][1], "of 8 scans" in asked[1][1], "of 12 scans" in asked[2][1]] == [True] * 3
