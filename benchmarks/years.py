@@ -6,17 +6,20 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from benchmarks.lived import DAY, TODAY, lived, opened, people, places, received, run_of
+from benchmarks.lived import BY, DAY, TODAY, lived, opened, people, places, received, run_of
 from benchmarks.past import Copy, copy, copy_supply, without_indexes
 from gantry.apps.audit.models import Event
 from gantry.apps.estate.models import Room, Site
 from gantry.apps.quality.kept import keep
+from gantry.apps.radiopharmacy import services as radiopharmacy
+from gantry.apps.radiopharmacy.models import LedgerEntry
 from gantry.apps.referrals.models import Referral
+from gantry.domain.ledger import STILL_HERE
 
 A_DAY = 10
 """Scans a day at each site, of one run and one batch: one every fifty minutes, the two uptake rooms by turns."""
 APART = timedelta(minutes=50)
-ONE_DAY = timedelta(days=1)
+ONE_DAY, FORTNIGHT = timedelta(days=1), timedelta(days=14)
 MARK = "bench-pages"
 STAGES = ("to_vet", "to_book", "told")
 
@@ -55,9 +58,23 @@ def load(past: int, open_ones: int, sites: int) -> None:
                     copy(referral, [Copy(first + n, -n * timedelta(minutes=45)) for n in range(1, third)])
         for site in made[1]:
             received(site)
+            disposed(site)
     keep(TODAY.date())
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
+
+
+def disposed(site: Site) -> None:
+    """What had decayed left the store every fortnight; the last one's is there still."""
+    stored = LedgerEntry.objects.filter(site=site, way__in=[way.value for way in STILL_HERE])
+    first = stored.order_by("at").values_list("at", flat=True)[0]
+    until = first + FORTNIGHT
+    while until < TODAY - FORTNIGHT:
+        items = list(stored.filter(at__gte=until - FORTNIGHT, at__lt=until))
+        radiopharmacy.dispose(
+            site, route="contractor", items=items, at=until + ONE_DAY, now=until + ONE_DAY, by=BY, already_happened=True
+        )
+        until += FORTNIGHT
 
 
 def supplies(first: int, step: int, count: int) -> list[Copy]:
