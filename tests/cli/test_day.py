@@ -91,3 +91,31 @@ def test_a_bad_day_is_refused(tmp_path, content, said):
     made = run(app, ["plan", str(path)])
     assert made.exit_code == 1
     assert said in made.stderr
+
+
+def test_orders_follow_from_a_plan(day_file, plan_file, tmp_path):
+    terms = tmp_path / "terms.json"
+    ready = {"P2": {"chance": 0.5, "missing": ["answered"]}}
+    cut_offs = {"D1": "2026-11-22T16:00:00+00:00"}
+    terms.write_text(json.dumps({"version": 1, "sent_home_pence": 200, "ready": ready, "cut_offs": cut_offs}))
+    told = run(app, ["orders", str(day_file), str(plan_file), str(terms)])
+    assert told.exit_code == 0, told.output
+    assert "to be changed until 22 Nov 16:00" in told.output
+    assert "Ask P2: comes with 50%" in told.output
+    assert "open: answered" in told.output
+    rows = [line.split() for line in told.output.splitlines() if line.startswith(("this order", "if all came"))]
+    assert float(rows[0][2]) < float(rows[1][3])
+    terms.write_text(json.dumps({"version": 1, "sent_home_pence": 200, "ready": {"P77": {}}}))
+    refused = run(app, ["orders", str(day_file), str(plan_file), str(terms)])
+    assert refused.exit_code == 1
+    assert "/ready/P77" in refused.stderr
+
+
+def test_nothing_is_ordered_twice(tmp_path):
+    of_day = day((patient(),), deliveries=(delivery(ordered_mbq=900.0),))
+    files = [tmp_path / name for name in ("day.json", "plan.json", "terms.json")]
+    files[0].write_text(json.dumps(write_day(of_day)))
+    files[2].write_text(json.dumps({"version": 1, "sent_home_pence": 200}))
+    assert run(app, ["plan", str(files[0]), "--out", str(files[1])]).exit_code == 0
+    told = run(app, ["orders", *map(str, files)])
+    assert told.output == "Nothing can still be ordered for this plan.\n"

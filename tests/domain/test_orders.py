@@ -1,16 +1,20 @@
 """What to order for people who may not come: beside every way in which they can, one by one."""
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
+from gantry.domain.scheduling import problem
 from gantry.domain.scheduling.files import Refused
 from gantry.domain.scheduling.orders import Draw, Readiness, Terms, all_served, amount, draws_on, orders, sizes
 from gantry.domain.scheduling.problem import Lock, Plan, PlannedVisit
-from gantry.domain.scheduling.terms_files import read_terms
+from gantry.domain.scheduling.terms_files import TermsOnPaper, read_terms
 from tests.solvers.drawn_days import day, delivery, patient
 
 
@@ -123,6 +127,10 @@ def test_terms_are_read_and_refused_where_they_are_wrong():
         "ready": {"P1": {"chance": 0.8, "missing": ["transport"]}},
         "cut_offs": {"D1": "2026-11-22T16:00:00+00:00"},
     }
+    schema = json.loads((Path(problem.__file__).parents[2] / "schemas" / "terms.schema.json").read_text())
+    Draft202012Validator(schema).validate(good)
+    assert set(schema["properties"]) == {"version", *(f.name for f in fields(TermsOnPaper))}
+    assert set(schema["$defs"]["Readiness"]["properties"]) == {f.name for f in fields(Readiness)}
     terms = read_terms(of_day, good)
     assert isinstance(terms, Terms)
     assert terms.of("P1") == Readiness(0.8, missing=frozenset({"transport"}))
