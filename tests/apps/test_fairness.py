@@ -53,6 +53,7 @@ def test_a_move_that_the_patient_asked_for_is_not_ours_and_groups_say_what_is_he
     assert sorted(p.moves for p in found) == [0, 0, 1]
     assert {p.groups["deprivation"] for p in found} == {"not held"}
     assert {p.groups["age"] for p in found} == {"65 to 79"}
+    assert {p.groups["language"] for p in found} == {"needs no interpreter"}
 
 
 def test_the_manager_reads_a_sentence_and_a_table_and_a_stranger_nothing():

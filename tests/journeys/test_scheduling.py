@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from tests.apps.broken_morning import KNOWN, TUESDAY, make_morning
-from tests.journeys.axe import assert_accessible
+from tests.journeys.axe import assert_accessible, assert_fits
 from tests.journeys.test_scan_day import look, sign_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -51,3 +51,41 @@ def test_a_change_is_typed_judged_and_published(live_server: LiveServer, page: P
     page.get_by_label("Why do they move?").select_option("list_overrun")
     page.get_by_role("button", name="Publish to the worklist").click()
     expect(page.get_by_text("Published: the worklist follows")).to_be_visible()
+
+
+def test_a_scan_is_dragged_and_the_server_judges_it(live_server: LiveServer, page: Page) -> None:
+    morning = make_morning(6)
+    sign_in(page, live_server, morning.lead)
+    page.set_viewport_size({"width": 1180, "height": 820})
+    page.goto(
+        live_server.url + reverse("scheduling:day", args=[morning.made.site.pk, TUESDAY.isoformat()])
+    )  # fmt: skip
+    scan = page.locator(".dayline__visit").last.locator(".dayline__scan").bounding_box()
+    assert scan is not None
+    page.mouse.move(scan["x"] + 4, scan["y"] + 4)
+    page.mouse.down()
+    page.mouse.move(scan["x"] + 150, scan["y"] + 6, steps=6)
+    page.mouse.up()
+    expect(page.get_by_text("Your draft changes 1 person")).to_be_visible()
+    assert_accessible(page)
+
+
+def test_what_went_wrong_is_said_and_recovered_and_the_network_sees_it(live_server: LiveServer, page: Page) -> None:
+    morning = make_morning(4, received=False)
+    make_morning(2, made=morning.made, site=morning.made.other_site, received=False)
+    sign_in(page, live_server, morning.lead)
+    look(page, live_server, "scheduling:tell", morning.made.site.pk, TUESDAY.isoformat())
+    look(page, live_server, "scheduling:fairness")
+    page.set_viewport_size({"width": 1180, "height": 820})
+    page.goto(
+        live_server.url + reverse("scheduling:tell", args=[morning.made.site.pk, TUESDAY.isoformat()])
+    )  # fmt: skip
+    page.get_by_label("Which production site?").select_option("Testown")
+    page.get_by_role("button", name="Say that it has failed, for every site").click()
+    expect(page.get_by_role("heading", name="All sites in one act")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("button", name="Accept for 2 sites").click()
+    expect(page.get_by_text("Accepted for 2 sites")).to_be_visible()
+    page.set_viewport_size({"width": 320, "height": 820})
+    assert_accessible(page)
+    assert_fits(page)

@@ -6,13 +6,24 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from gantry.apps.scheduling.services.building import Built
-from gantry.domain.scheduling.problem import Plan
+from gantry.domain.scheduling.problem import Plan, PlannedVisit
 
 WIDTH, LEFT, RIGHT, LANE, TOP, GRAPH = 960, 96, 12, 46, 24, 96
 
 
-def day_svg(built: Built, plan: Plan, names: Mapping[str, str], *, changed: frozenset[str], now_min: int | None) -> str:
-    """Server-drawn, without script and without inline styles. The table beside it says the same."""
+def day_svg(
+    built: Built,
+    plan: Plan,
+    names: Mapping[str, str],
+    *,
+    changed: frozenset[str],
+    now_min: int | None,
+    movable: frozenset[str] = frozenset(),
+) -> str:
+    """Server-drawn, without script and without inline styles. The table beside it says the same.
+
+    Whoever is `movable` carries what a drag needs: who, when they arrive, and on which lane.
+    """
     day = built.day
     scanners = [s for s in day.scanners if s.place == str(built.site.pk)]
     spans = [(v.injection_min, v.scan_min + day.patient(v.patient).scan_min) for v in plan.visits]
@@ -43,6 +54,10 @@ def day_svg(built: Built, plan: Plan, names: Mapping[str, str], *, changed: froz
                 )
             shut = max(shut, window.end) if window else last
         body.append(
+            f'<rect class="dayline__room" data-scanner="{escape(scanner.ref)}" x="{LEFT}" y="{y}" '
+            f'width="{WIDTH - LEFT - RIGHT}" height="{LANE - 4}"/>'
+        )
+        body.append(
             f'<text class="dayline__lane" x="4" y="{y + 26}">{escape(built.scanners[scanner.ref].name[:14])}</text>'
         )
         for visit in plan.visits:
@@ -54,7 +69,7 @@ def day_svg(built: Built, plan: Plan, names: Mapping[str, str], *, changed: froz
             kind = "dayline__scan--changed" if visit.patient in changed else ""
             kind += " dayline__locked" if visit.patient in built.locks else ""
             body.append(
-                f"<g><title>{escape(said)}</title>"
+                f"<g{_handle(built, visit) if visit.patient in movable else ''}><title>{escape(said)}</title>"
                 f'<rect class="dayline__uptake" x="{x(visit.injection_min):.1f}" y="{y + 28}" '
                 f'width="{x(visit.scan_min) - x(visit.injection_min):.1f}" height="10"/>'
                 f'<rect class="dayline__scan {kind}" x="{x(visit.scan_min):.1f}" y="{y + 4}" '
@@ -67,7 +82,20 @@ def day_svg(built: Built, plan: Plan, names: Mapping[str, str], *, changed: froz
             f'<line class="dayline__now" x1="{x(now_min):.1f}" y1="{TOP}" x2="{x(now_min):.1f}" y2="{height - 24}"/>'
         )
     label = f"{len(plan.visits)} scans on {len(scanners)} scanners; yellow is uptake, blue the scan, green the tracer that is left"
-    return Markup(f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">{"".join(body)}</svg>')
+    scale = (WIDTH - LEFT - RIGHT) / max(1, last - first)
+    return Markup(
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}" '
+        f'data-per-minute="{scale:.5f}" data-grid="{day.grid_min}">{"".join(body)}</svg>'
+    )
+
+
+def _handle(built: Built, visit: PlannedVisit) -> str:
+    arrival = visit.injection_min - built.day.patient(visit.patient).preparation_min
+    local = built.day.at(arrival).astimezone(_zone(built))
+    return (
+        f' class="dayline__visit" data-appointment="{escape(visit.patient)}" data-scanner="{escape(visit.scanner)}"'
+        f' data-arrival="{local.hour * 60 + local.minute}"'
+    )
 
 
 def left_at(built: Built, plan: Plan, minute: int) -> float:

@@ -41,6 +41,15 @@ def draft_of(site: Site, on: date) -> PlanVersion | None:
     return PlanVersion.objects.filter(site=site, on=on, state="draft").first()
 
 
+def draft_for(site: Site, on: date, *, now: datetime, by_name: str) -> PlanVersion:
+    """The day's one draft, locked; made where there is none."""
+    draft = PlanVersion.objects.select_for_update().filter(site=site, on=on, state="draft").first()
+    if draft is None:
+        last = PlanVersion.objects.filter(site=site, on=on).aggregate(last=Max("number"))["last"] or 0
+        draft = PlanVersion.objects.create(site=site, on=on, number=last + 1, made_by=by_name, made_at=now)
+    return draft
+
+
 def judge(built: Built, changes: Mapping[str, Mapping[str, str]]) -> Judged:
     """What the changes break and cost, by the checker that judges every plan."""
     visits, changed = [], []
@@ -93,10 +102,7 @@ def change(
         raise NotPossible(f"{appointment.referral.patient.name} is here or has been scanned already")
     if Lock.objects.filter(appointment=appointment, lifted_at=None).exists():
         raise NotPossible(f"{appointment.referral.patient.name} is locked: lift the lock first")
-    draft = PlanVersion.objects.select_for_update().filter(site=site, on=on, state="draft").first()
-    if draft is None:
-        last = PlanVersion.objects.filter(site=site, on=on).aggregate(last=Max("number"))["last"] or 0
-        draft = PlanVersion.objects.create(site=site, on=on, number=last + 1, made_by=by.name, made_at=now)
+    draft = draft_for(site, on, now=now, by_name=by.name)
     draft.changes[str(appointment.pk)] = {"scanner": str(scanner), "arrival_at": arrival_at.isoformat()}
     if (scanner, arrival_at) == (appointment.scanner_id, appointment.arrival_at):
         del draft.changes[str(appointment.pk)]

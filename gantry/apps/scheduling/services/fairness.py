@@ -56,6 +56,6 @@ def groups_of(row: Appointment) -> dict[str, str]:
         "age": age_band(patient.date_of_birth, row.arrival_at.date()),
         "distance from the site": distance_band(km),
         "language": "needs an interpreter"
-        if row.referral.answers.get("interpreter_required")
+        if patient.interpreter_required
         else "needs no interpreter",
     }

@@ -18,9 +18,10 @@ from gantry.apps.radiopharmacy.views.sites import site_for, sites_for
 from gantry.apps.scheduling.drawing import day_svg, left_at
 from gantry.apps.scheduling.forms import ChangeForm, PublishForm
 from gantry.apps.scheduling.models import Lock, PlanVersion
-from gantry.apps.scheduling.services import drafting, recovering
+from gantry.apps.scheduling.services import drafting, proposing, recovering
 from gantry.apps.scheduling.services.building import Built, build
 from gantry.apps.scheduling.services.drafting import Judged
+from gantry.apps.scheduling.services.proposing import Proposed
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.apps.scheduling.views.recovery import title_of
 from gantry.apps.ui.parts import Tag
@@ -99,7 +100,14 @@ def day(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
                 "before": local - timedelta(days=1),
                 "after": local + timedelta(days=1),
                 "lines": lines(judged, names),
-                "svg": day_svg(built, judged.plan, names, changed=frozenset(judged.changed), now_min=now_min),
+                "svg": day_svg(
+                    built,
+                    judged.plan,
+                    names,
+                    changed=frozenset(judged.changed),
+                    now_min=now_min,
+                    movable=movable(built, names) if may_plan else frozenset(),
+                ),
                 "hours": hours(built, judged),
                 "draft": draft,
                 "judged": judged,
@@ -132,6 +140,8 @@ def act(
             wanted, scanner = change.wanted()
             row = get_object_or_404(rows, pk=wanted)
             drafting.change(site, on, row, scanner=scanner, arrival_at=change.arrival_at(), now=now, by=by)
+        elif what == "propose":
+            said_of(request, proposing.propose(site, on, now=now, by_name=by.name))
         elif what == "publish" and draft is not None:
             if not publish.is_valid():
                 return False
@@ -148,16 +158,31 @@ def act(
             )
             drafting.lift(row, now=now)
     except NotPossible as refused:
+        built = build(site, on, now=now)
         for reason in refused.reasons:
-            messages.error(request, reason)
+            messages.error(request, worded(reason, built, seen(request, built), ZoneInfo(site.zone)))
     except Stale:
         messages.warning(request, "Somebody published or dropped this draft first.")
     return True
 
 
+def said_of(request: HttpRequest, made: Proposed) -> None:
+    """What the proposal is, and how sure it is that there is no better one."""
+    saved = f"{made.saved_mbq:,.0f} MBq less" if made.saved_mbq >= 0 else f"{-made.saved_mbq:,.0f} MBq more"
+    sure = "No plan does better: proved" if made.proved else "The best found in the time; a better one may exist"
+    people = f"{made.changed} {'person changes' if made.changed == 1 else 'people change'}"
+    messages.success(request, f"Proposed in the draft: {people}, {saved}. {sure}. Nothing is booked yet.")
+
+
 def seen(request: HttpRequest, built: Built) -> dict[str, str]:
     rows = Appointment.objects.for_user(request.acting.scope).filter(pk__in=list(built.appointments))
     return {str(row.pk): row.referral.patient.name for row in rows.select_related("referral__patient")}
+
+
+def movable(built: Built, names: dict[str, str]) -> frozenset[str]:
+    """Who may be dragged: those whom the form beside the timeline offers as well."""
+    rows = built.appointments.items()
+    return frozenset(r for r, a in rows if r in names and a.state in drafting.MOVABLE and r not in built.locks)
 
 
 def lines(judged: Judged, names: dict[str, str]) -> list[Line]:

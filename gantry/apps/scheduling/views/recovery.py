@@ -37,6 +37,14 @@ WHERE = {
 }
 
 
+NEEDS = {
+    NeedKind.PATIENT: "patients to agree",
+    NeedKind.PRACTITIONER: "a practitioner to authorise",
+    NeedKind.SUPPLIER: "the supplier to confirm",
+    NeedKind.ADVISER: "the radiation protection adviser's rule",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class MoveLine:
     name: str
@@ -54,6 +62,8 @@ class OptionCard:
     title: str
     ready: bool
     sentence: str
+    facts: list[tuple[str, str]]
+    """Who moves, clocks, costs, needs: the same lines in every option."""
     moves: list[MoveLine]
     asks: list[tuple[str, str]]
     """(patient's id, what they must agree to): ticked by whoever spoke to them."""
@@ -218,11 +228,13 @@ def hot(looked: Looked, visible: dict[str, str]) -> list[Hot]:
 def card(number: int, o: Option, looked: Looked, visible: dict[str, str]) -> OptionCard:
     clocks = dict(o.clocks)
     waits = [need for need in o.needs if need.holds_up]
+    asked = [NEEDS[kind] for kind in dict.fromkeys(need.kind for need in waits)]
     return OptionCard(
         number=number,
         title=o.title,
         ready=o.ready,
         sentence=sentence(o),
+        facts=facts_of(o, looked, asked),
         moves=[line(m, o, looked, visible, clocks.get(m.patient, "")) for m in in_order(o.moves)],
         asks=[(n.patient, f"{named(visible, n.patient)} {n.words}") for n in waits if n.kind is NeedKind.PATIENT],
         blocks=[
@@ -241,27 +253,47 @@ def in_order(moves: tuple[Move, ...]) -> list[Move]:
 
 
 def sentence(o: Option) -> str:
-    """Who moves, how far, what it costs, in one breath."""
+    """Who moves and how far, in one breath."""
     today = [m for m in o.moves if m.now_min is not None]
     if not o.moves:
         return "Nobody moves."
     parts = []
     if today:
         furthest = max(abs(m.minutes) for m in today)
+        far = f", by up to {span(furthest)}" if furthest else ", at the same time"
+        parts.append(f"{pluralise(len(today), 'person', 'people')} {'moves' if len(today) == 1 else 'move'} today{far}")
+    called_off = len(o.called_off) - len(o.abandoned)
+    if called_off:
         parts.append(
-            f"{pluralise(len(today), 'person', 'people')} {'moves' if len(today) == 1 else 'move'} today, by up to {span(furthest)}"
-        )
-    if o.called_off:
-        parts.append(
-            f"{pluralise(len(o.called_off), 'person', 'people')} {'goes' if len(o.called_off) == 1 else 'go'} to another day"
+            f"{pluralise(called_off, 'person', 'people')} {'goes' if called_off == 1 else 'go'} to another day"
         )
     away = sum(m.other_place for m in o.moves)
     if away:
         parts.append(f"{away} of them to another site")
+    if o.abandoned:
+        parts.append(f"{pluralise(len(o.abandoned), 'person', 'people')} injected and not scanned")
+    return f"{'; '.join(parts)}."
+
+
+def cost(o: Option) -> str:
+    """What it takes beyond the plan that failed."""
     more = "more" if o.extra_mbq > 0 else "less"
-    cost = f"{abs(o.extra_mbq):,.0f} MBq {more}" if abs(o.extra_mbq) >= 1 else "no more activity"
-    pence = f" and £{abs(o.extra_pence) / 100:,.2f} {'more' if o.extra_pence > 0 else 'less'}" if o.extra_pence else ""
-    return f"{'; '.join(parts)}. It takes {cost}{pence}."
+    said = f"{abs(o.extra_mbq):,.0f} MBq {more}" if abs(o.extra_mbq) >= 1 else "No more activity"
+    pence = f", £{abs(o.extra_pence) / 100:,.2f} {'more' if o.extra_pence > 0 else 'less'}" if o.extra_pence else ""
+    return said + pence
+
+
+def facts_of(o: Option, looked: Looked, waits: list[str]) -> list[tuple[str, str]]:
+    """The same four lines of every option, so that three can be read across."""
+    weight = {p.ref: p.weight for p in looked.situation.day.patients}
+    urgent = sum(weight[ref] > 1 for ref, _ in o.clocks)
+    clocks = f"{pluralise(len(o.clocks), 'clock')} broken" + (f", {urgent} urgent" if urgent else "")
+    return [
+        ("Who moves", sentence(o)),
+        ("Clocks", clocks if o.clocks else "None is broken"),
+        ("Costs", cost(o)),
+        ("Still needs", "; ".join(waits) if waits else "Nothing: it can be done now"),
+    ]
 
 
 def span(minutes: int) -> str:
