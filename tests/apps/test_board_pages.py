@@ -156,6 +156,23 @@ def test_the_site_chosen_last_is_where_the_board_and_the_hot_lab_open(day):
         assert client.get(at("scanning:choose"), {"site": str(nobody_s)}).status_code == 404
 
 
+def test_nobody_is_sent_to_a_hot_lab_that_they_may_not_open(day):
+    board, lab = at("scanning:board", day.made.site.pk), at("tracer:today")
+    assert lab in signed_in(day.person).get(board).content.decode()
+    manager = signed_in(make_person(Role.MANAGER, day.made.provider))
+    assert lab not in manager.get(board).content.decode()
+    assert manager.get(lab).status_code == 403
+
+
+def test_a_hot_lab_with_nothing_in_it_draws_no_empty_chart(day):
+    make_booked(day)
+    lab = at("tracer:today") + f"?site={day.made.site.pk}"
+    client = signed_in(day.person)
+    assert "<svg" in client.get(lab).content.decode()
+    radiopharmacy.spend_batch(day.batch, at=NOW + timedelta(minutes=20), now=NOW + timedelta(minutes=20), by=day.by)
+    assert "<svg" not in client.get(lab).content.decode()
+
+
 def test_a_batch_goes_from_order_to_dose_through_the_pages(day):
     pharmacist = make_person(Role.RADIOPHARMACIST, day.made.provider)
     client = signed_in(pharmacist)

@@ -342,7 +342,7 @@ def on_the_day(who: Person, upset: Upset, chance: Random) -> OnTheDay:
         slack_min=tuple(chance.choice((-1, 0, 0, 0, 1, 2)) for _ in range(12)),
         glucose_mmol_per_l=round(14.6 if upset is Upset.HYPERGLYCAEMIA else min(max(usual, 3.9), 10.6), 1),
         weight_change_kg=round(chance.gauss(-0.3, 0.9), 1),
-        dose_ratio=chance.uniform(0.97, 1.04),
+        dose_ratio=chance.uniform(1.03, 1.08) if chance.random() < 0.03 else chance.uniform(0.92, 0.985),
         residual_share=chance.uniform(0.005, 0.025),
         typed=chance.random() < 0.08,
     )

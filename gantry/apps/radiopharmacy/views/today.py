@@ -99,7 +99,7 @@ def today(request: HttpRequest) -> HttpResponse:
                     for b in batches
                     if b.deliveries.all()
                 ],
-                "charts": [chart(product, hours[product], site) for product in products],
+                "charts": [chart(product, hours[product], site) for product in products if is_there(hours[product])],
                 "hours": [(name_of(product), hours[product]) for product in products],
                 "sent": Batch.objects.for_user(scope)
                 .filter(site=site, state=BatchState.EXPECTED, order=None)
@@ -111,6 +111,11 @@ def today(request: HttpRequest) -> HttpResponse:
                 "may_draw": request.acting.may(Verb.DRAW),
             },
         )
+
+
+def is_there(hours: list[Hour]) -> bool:
+    """Nothing here and nothing coming is said by the table; a chart of it would be an empty frame."""
+    return any(hour.left_mbq or hour.coming_mbq for hour in hours)
 
 
 def chart(product: str, hours: list[Hour], site: Site) -> Chart:

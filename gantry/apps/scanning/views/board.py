@@ -58,6 +58,7 @@ def room(request: HttpRequest, site: UUID) -> HttpResponse:
                 "after": on + timedelta(days=1),
                 "board": board(visits, place, now=request.now),
                 "names": {code: fact.value.name.partition(",")[0] for code, fact in TRACERS.items()},
+                "may_see_lab": any(map(request.acting.may, (Verb.RECEIVE_TRACER, Verb.ORDER_TRACER, Verb.DRAW))),
                 "may_record": request.acting.may(Verb.RECORD_ACT),
                 "may_inject": request.acting.may(Verb.INJECT),
             },
