@@ -1,5 +1,6 @@
 """Dose reports by themselves: ours written for each injection and sent with the images, those of scanners read back."""
 
+import hashlib
 from datetime import timedelta
 from math import isclose
 from pathlib import Path
@@ -139,6 +140,9 @@ def test_it_joins_the_images_and_a_corrected_time_sends_another_that_names_it(in
     assert report.administration.started_at == NOW + 11 * MINUTE
     assert [uid for _, _, uid in report.predecessors] == [first.report_uid]
     assert second.instance.study == study and study.instances.count() == 3
+    # What is kept of it is what is kept of any object: the data set's own size and digest.
+    file = (Path(settings.IMAGES_ROOT) / second.path).read_bytes()
+    assert hashlib.sha256(file[-second.size :]).hexdigest() == second.instance.sha256 == second.sha256
     # Ours are not read back as if somebody else had said it.
     assert read_new(now=NOW + 97 * MINUTE) == 0 and not DoseObject.objects.exists()
 

@@ -3,12 +3,14 @@
 import hashlib
 from dataclasses import replace
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from gantry.apps.audit import outbox
 from gantry.apps.scanning.models import DoseReport, Injection
@@ -16,7 +18,7 @@ from gantry.apps.scanning.services import dosing
 from gantry.gateways.dicom import dose_report
 from gantry.gateways.dicom.dose_report import DoseReport as Report
 from gantry.gateways.dicom.dose_wiring import report_of
-from gantry.gateways.dicom.storage import path_for, write_whole
+from gantry.gateways.dicom.storage import Sent, meta, path_for, write_whole
 
 
 def write(message_id: UUID, *, now: datetime, sync: bool | None = None) -> None:
@@ -47,12 +49,15 @@ def written(injection: Injection, *, now: datetime, sync: bool | None = None) ->
     # Only a report that is among the images has left, or may have.
     if last := dosing.last_among_images(injection):
         report = replace(report, predecessors=((last.study_uid, report.series_uid, last.report_uid),))
-    content = as_file(report)
-    sha256 = hashlib.sha256(content).hexdigest()
+    body = data_set_of(report)
+    sha256 = hashlib.sha256(body).hexdigest()
     path = path_for(report.study_uid, report.report_uid, sha256)
     target = Path(settings.IMAGES_ROOT) / path
     sync = settings.IMAGES_FSYNC if sync is None else sync
-    write_whole(target, b"", memoryview(content), sync=sync, sync_folder=sync, fresh=not target.exists())
+    sent = Sent(
+        dose_report.SOP_CLASS, report.report_uid, ExplicitVRLittleEndian, memoryview(body), settings.DICOM_AE_TITLE
+    )
+    write_whole(target, meta(sent), sent.data_set, sync=sync, sync_folder=sync, fresh=not target.exists())
     return dosing.keep_report(
         injection,
         dosing.Written(
@@ -61,7 +66,7 @@ def written(injection: Injection, *, now: datetime, sync: bool | None = None) ->
             study_uid=report.study_uid,
             says=says,
             path=path,
-            size=len(content),
+            size=len(body),
             sha256=sha256,
         ),
         now=now,
@@ -74,9 +79,11 @@ def digest_of(report: Report) -> str:
     return hashlib.sha256(repr(bare).encode()).hexdigest()
 
 
-def as_file(report: Report) -> bytes:
-    held = BytesIO()
-    dose_report.write(report).save_as(held, enforce_file_format=True)
+def data_set_of(report: Report) -> bytes:
+    """As it would have come over the wire: kept like any other object, and its digest is of the same bytes."""
+    held = DicomBytesIO()
+    held.is_little_endian, held.is_implicit_VR = True, False
+    write_dataset(held, dose_report.write(report))
     return held.getvalue()
 
 
