@@ -34,6 +34,7 @@ def pages() -> Iterator[tuple[str, Client, str, str]]:
     run = SupplyRun.objects.get(site=site, due_at__date=TODAY.date() + timedelta(days=1))
     dose = Dose.objects.filter(batch=batch).order_by("drawn_at")[3]
     done = Visit.objects.get(appointment=dose.appointment)
+    tap = done.steps.filter(current=True).order_by("happened_at")[0]
     study = Study.objects.get(procedure=dose.appointment.procedure)
     report = Report.objects.get(procedure=dose.appointment.procedure)
     version = report.versions.get()
@@ -63,6 +64,7 @@ def pages() -> Iterator[tuple[str, Client, str, str]]:
         ("a label", "dispenses", f"/tracer/doses/{dose.pk}/label/", patient),
         ("a recall", "dispenses", f"/tracer/batches/{batch.pk}/recall/", patient),
         ("holdings", "dispenses", f"/tracer/holdings/?site={site.pk}", "MBq"),
+        ("disposals", "dispenses", f"/tracer/disposals/?site={site.pk}", "isposal"),
         ("instruments", "dispenses", f"/tracer/instruments/?site={site.pk}", "nstrument"),
         ("generators", "dispenses", f"/tracer/generators/?site={site.pk}", "enerator"),
         ("a package", "dispenses", f"/tracer/batches/{open_batch.pk}/consign/", open_batch.number),
@@ -74,6 +76,7 @@ def pages() -> Iterator[tuple[str, Client, str, str]]:
         ("leave", "scans", f"/board/visits/{visit.pk}/leave/", patient),
         ("a scanner", "scans", f"/board/{site.pk}/scanners/{scanner}/", "Scanner 1"),
         ("inject", "scans", f"/board/visits/{visit.pk}/inject/inject/", patient),
+        ("a correction", "scans", f"/board/steps/{tap.pk}/correct/", patient),
         ("held images", "scans", "/images/held/", "images"),
         ("a study", "reports", f"/images/{study.pk}/", patient),
         ("to read", "reports", "/reports/", "To read"),
@@ -87,6 +90,8 @@ def pages() -> Iterator[tuple[str, Client, str, str]]:
         ("search by number", "books", f"/search/?q={report.procedure.referral.patient.nhs_number}", patient),
         ("watch", "leads", "/watch/", "watch"),
         ("opened in need", "manages", "/people/opened/", "pened"),
+        ("doses to review", "manages", "/doses/", "ose"),
+        ("incidents", "manages", "/measures/incidents/", "ncident"),
         ("measures", "manages", "/measures/", "easures"),
         ("measure M1", "manages", "/measures/M1/", "easure"),
         ("measure M2", "manages", "/measures/M2/", "easure"),
