@@ -40,6 +40,8 @@ NUMBERED = {
     "nhs_number": "CASE WHEN {0} = '' THEN '' ELSE nhs END",
     "patient_id": "CASE WHEN {0} = '' THEN '' ELSE nhs END",
 }
+STANDING = ("accounts", "estate")
+"""Rooms whose rows are there once, for every copy."""
 TIMES = ("scanner_from", "scanner_to", "room_from", "room_to")
 HEAD = (
     "CREATE TEMP TABLE copies (n int PRIMARY KEY, shift interval, moved_days int, nhs text, day int, room uuid)"
@@ -241,9 +243,13 @@ def without_indexes(model: type[models.Model]) -> Iterator[None]:
 
 
 def told_apart_by(model: type[models.Model]) -> set[str]:
-    """Free text that a constraint lets stand once: a hospital number, a key."""
-    constraints = [one for one in model._meta.constraints if isinstance(one, models.UniqueConstraint)]
-    said = {name for one in constraints for name in one.fields}
+    """Free text that a constraint lets stand once: a hospital number, a key. Beside a row that is copied too it may stand."""
+    said: set[str] = set()
+    for one in model._meta.constraints:
+        names = one.fields if isinstance(one, models.UniqueConstraint) else ()
+        owners = [model._meta.get_field(name).related_model for name in names]
+        if not any(owner and owner._meta.app_label not in STANDING for owner in owners):
+            said |= set(names)
     return (said & {"value", "key", "number", "identifier"}) | {
         field.name for field in model._meta.concrete_fields if field.unique
     }

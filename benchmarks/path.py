@@ -34,7 +34,7 @@ def pages() -> Iterator[tuple[str, Client, str, str]]:
     run = SupplyRun.objects.get(site=site, due_at__date=TODAY.date() + timedelta(days=1))
     dose = Dose.objects.filter(batch=batch).order_by("drawn_at")[3]
     done = Visit.objects.get(appointment=dose.appointment)
-    tap = done.steps.filter(current=True).order_by("happened_at")[0]
+    tap = done.steps.filter(current=True, act="acquire").order_by("happened_at")[0]
     study = Study.objects.get(procedure=dose.appointment.procedure)
     report = Report.objects.get(procedure=dose.appointment.procedure)
     version = report.versions.get()
