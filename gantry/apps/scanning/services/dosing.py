@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,6 @@ from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.models import Event, OutboxMessage, OutboxState
 from gantry.apps.audit.services import Outgoing, Stale, append, enqueue
 from gantry.apps.estate.models import Site
-from gantry.apps.patients.models import Patient
 from gantry.apps.referrals.models import RequestedProcedure
 from gantry.apps.scanning.models import (
     DOSE_CLASSES,
@@ -410,33 +409,32 @@ def middles(sites: Iterable[Site], *, now: datetime) -> list[SiteMiddle]:
     for site in sites:
         given = Injection.objects.filter(
             visit__site=site, injected_at__gte=since, visit__weight_kg__gt=0, dose__net_mbq__isnull=False
-        ).select_related("dose", "visit__appointment__referral__patient")
+        ).values_list(
+            "dose__net_mbq", "visit__weight_kg", "dose__tracer", "injected_at",
+            "visit__appointment__referral__patient__date_of_birth",
+        )  # fmt: skip
         per_kg = [
-            each.dose.net_mbq / each.visit.weight_kg
-            for each in given
-            if tracer(each.dose.tracer).is_fdg
-            and grown(each.visit.appointment.referral.patient, each.injected_at, site)
+            net / weight for net, weight, product, at, born in given if tracer(product).is_fdg and grown(born, at, site)
         ]
         fdg = middle_of(per_kg, FDG_REFERENCE_LEVEL.value, least=MIDDLE_OF)
         found.append(SiteMiddle(site, "FDG", "MBq/kg", fdg, len(per_kg)))
         rows = DoseObject.objects.filter(
             study__appointment__site=site, kind="ct", read_at__gte=since, total_dlp_mgy_cm__isnull=False
-        ).select_related("study__procedure__referral__patient")
+        ).values_list(
+            "study", "total_dlp_mgy_cm", "study__procedure__tracer", "read_at",
+            "study__procedure__referral__patient__date_of_birth",
+        )  # fmt: skip
         most: dict[UUID, float] = {}
-        for row in rows:
-            study = row.study
-            if region_of(study.procedure.tracer) == HALF_BODY and grown(
-                study.procedure.referral.patient, row.read_at, site
-            ):
-                most[study.pk] = max(most.get(study.pk, 0.0), row.total_dlp_mgy_cm)
+        for study, dlp, product, at, born in rows:
+            if region_of(product) == HALF_BODY and grown(born, at, site):
+                most[study] = max(most.get(study, 0.0), dlp)
         if ct is not None and ct.value.dlp_mgy_cm is not None:
-            dlp = middle_of(list(most.values()), ct.value.dlp_mgy_cm, least=MIDDLE_OF)
-            found.append(SiteMiddle(site, "CT, half body", "mGy·cm", dlp, len(most)))
+            middle = middle_of(list(most.values()), ct.value.dlp_mgy_cm, least=MIDDLE_OF)
+            found.append(SiteMiddle(site, "CT, half body", "mGy·cm", middle, len(most)))
     return found
 
 
-def grown(patient: Patient, at: datetime, site: Site) -> bool:
-    born = patient.date_of_birth
+def grown(born: date | None, at: datetime, site: Site) -> bool:
     return born is not None and age_in_years(born, at.astimezone(ZoneInfo(site.zone)).date()) >= CHILD_UNDER.value
 
 
