@@ -24,9 +24,11 @@ def send_message(message: str) -> None:
 @app.task(name="sweep_outbox", queue="outbox", queueing_lock="sweep_outbox")
 def sweep_outbox(timestamp: int) -> None:
     """Start every message that is due: those whose job was lost, and those waiting to be tried again."""
-    for key in OutboxMessage.objects.filter(
-        state__in=["queued", "failed", "sent"], due_at__lte=timezone.now()
-    ).values_list("pk", flat=True)[:500]:
+    for key in (
+        OutboxMessage.objects.filter(state__in=["queued", "failed", "sent"], due_at__lte=timezone.now())
+        .order_by("due_at")
+        .values_list("pk", flat=True)[:500]
+    ):
         # A message whose job still waits in the queue needs no second one.
         with suppress(AlreadyEnqueued):
             send_message.configure(queueing_lock=f"send:{key}").defer(message=str(key))

@@ -1,11 +1,13 @@
 """Decides how a study leaves for a hospital's PACS: which files, under whose name, and what the answer means."""
 
+import logging
 import tempfile
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from gantry.apps.audit import outbox
 from gantry.apps.estate.models import Endpoint, EndpointKind
@@ -14,6 +16,8 @@ from gantry.apps.scanning.services import images
 from gantry.gateways.dicom.rewriting import Identity, rewritten
 from gantry.gateways.dicom.send import Outgoing, Pacs, Phase, Proof, Sending, send_study
 from gantry.gateways.dicom.worklist import Name
+
+log = logging.getLogger(__name__)
 
 DICOM_SEX = {"1": "M", "2": "F", "9": "O"}
 
@@ -28,8 +32,15 @@ def send(message_id: UUID, *, now: datetime) -> None:
     )
     study = dispatch.study
     held = list(study.instances.order_by("series", "sop_instance_uid"))
-    with tempfile.TemporaryDirectory(prefix="outgoing-") as folder:
-        sending = attempt(study, held, pacs_of(dispatch.endpoint), Path(folder), now=now)
+    try:
+        with tempfile.TemporaryDirectory(prefix="outgoing-") as folder:
+            sending = attempt(study, held, pacs_of(dispatch.endpoint), Path(folder), now=now)
+    except DatabaseError:
+        raise
+    except Exception as fault:
+        # Raised on, it would be tried for ever, and nobody would own it.
+        log.exception("images not sent", extra={"outbox": str(message.pk)})
+        sending = Sending((), Phase.STORE, f"Not sent: {type(fault).__name__}")
     proved = sum(1 for outcome in sending.outcomes if outcome.proved_by)
     if sending.delivered and proved == len(held):
         images.images_proved(message, proved=proved, proof=proofs_in(sending), now=now)

@@ -5,11 +5,14 @@ a try that is made twice changes nothing.
 """
 
 import base64
+import logging
+import time
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
+from django.db import DatabaseError
 
 from gantry.apps.audit import outbox
 from gantry.apps.audit.models import OutboxMessage
@@ -29,6 +32,10 @@ ANSWER_WITHIN = timedelta(seconds=30)
 ASK_AGAIN = frozenset({408, 425, 429})
 """Refusals that mean: not now."""
 NO_MORE_THAN = 4_000
+MOST_OF_AN_ANSWER = 1 << 20
+ENCODINGS = frozenset({"content-encoding", "transfer-encoding", "content-length"})
+
+log = logging.getLogger(__name__)
 
 
 def send(message_id: UUID, *, now: datetime) -> None:
@@ -48,15 +55,19 @@ def send(message_id: UUID, *, now: datetime) -> None:
 
 
 def deliver(message: OutboxMessage, dispatch: ReportDispatch, *, now: datetime) -> None:
-    tree = whole_in_itself(dispatch)
+    try:
+        tree = whole_in_itself(dispatch)
+        content = as_json(tree).encode()
+    except DatabaseError:
+        raise
+    except Exception as fault:
+        # Raised on, it would be tried for ever, and nobody would own it.
+        log.exception("report not written", extra={"outbox": str(message.pk)})
+        reporting.report_failed(message, phase="write", reason=f"Not written: {type(fault).__name__}", now=now)
+        return
     url = f"{base_of(dispatch.endpoint)}/DiagnosticReport/{tree['id']}"
     try:
-        answer = httpx.put(
-            url,
-            content=as_json(tree).encode(),
-            headers={"Content-Type": JSON, "Accept": JSON, "X-Request-ID": str(message.pk)},
-            timeout=ANSWER_WITHIN.total_seconds(),
-        )
+        answer = put(url, content, request_id=str(message.pk))
     except httpx.ConnectError as error:
         reporting.report_failed(message, phase="connect", reason=type(error).__name__, now=now)
         return
@@ -71,6 +82,20 @@ def deliver(message: OutboxMessage, dispatch: ReportDispatch, *, now: datetime) 
     for_good = 400 <= answer.status_code < 500 and answer.status_code not in ASK_AGAIN
     reason = f"{answer.status_code}: {words_of(answer)}"
     reporting.report_failed(message, phase="answer", reason=reason, for_good=for_good, now=now)
+
+
+def put(url: str, content: bytes, *, request_id: str) -> httpx.Response:
+    """The answer with the beginning of its body: one that never ends, or drips, may not hold a worker."""
+    headers = {"Content-Type": JSON, "Accept": JSON, "X-Request-ID": request_id}
+    ends = time.monotonic() + ANSWER_WITHIN.total_seconds()
+    with httpx.stream("PUT", url, content=content, headers=headers, timeout=ANSWER_WITHIN.total_seconds()) as answer:
+        body = b""
+        for piece in answer.iter_raw(4096):
+            body += piece
+            if len(body) > MOST_OF_AN_ANSWER or time.monotonic() > ends:
+                break
+    kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in ENCODINGS]
+    return httpx.Response(answer.status_code, headers=kept, content=body[:MOST_OF_AN_ANSWER])
 
 
 def base_of(endpoint: Any) -> str:

@@ -1,13 +1,14 @@
 """Decides how a version of a report leaves as ORU^R01, and what the answer means."""
 
 import base64
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from gantry.apps.audit import outbox
 from gantry.apps.audit.models import OutboxMessage
@@ -19,6 +20,8 @@ from .mllp import SendFailed
 from .mllp import send as send_by_mllp
 from .results import Party, ReportMessage, ResultStatus, Section, Subject, to_oru
 from .values import Clinician, Coded
+
+log = logging.getLogger(__name__)
 
 STATUS = {
     ReportState.PRELIMINARY: ResultStatus.PRELIMINARY,
@@ -50,10 +53,19 @@ def send(message_id: UUID, *, now: datetime) -> None:
 def deliver(message: OutboxMessage, dispatch: ReportDispatch, *, now: datetime) -> None:
     control_id = control_id_of(message)
     try:
+        whole = to_oru(report_message(message, dispatch))
+    except DatabaseError:
+        raise
+    except Exception as fault:
+        # Raised on, it would be tried for ever, and nobody would own it.
+        log.exception("report not written", extra={"outbox": str(message.pk)})
+        reporting.report_failed(message, phase="write", reason=f"Not written: {type(fault).__name__}", now=now)
+        return
+    try:
         answer = send_by_mllp(
             dispatch.endpoint.host,
             dispatch.endpoint.port,
-            to_oru(report_message(message, dispatch)),
+            whole,
             control_id=control_id,
             timeout_s=float(getattr(settings, "MLLP_ANSWER_S", 30.0)),
         )
