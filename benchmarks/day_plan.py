@@ -302,7 +302,7 @@ def measured(quick: bool, say: bool) -> Iterator[Line]:
     uncapped = [solved(one, limit) for one in sample("uncapped", quick)]
     dear = [solved(one, limit) for kind in ("priced", "capped") for one in sample(kind, quick)]
     small = [one for one in PUBLISHED if one.kind == "priced" and one.seed == 1 and one.patients <= 30]
-    everyday = [solved(one, limit) for one in small] if quick else dear
+    everyday = [solved(one, limit) for one in small] if quick else [*uncapped, *dear]
     yield from against_plain(uncapped, 12.0 if quick else 60.0, say)
     yield from against_cp_sat(uncapped[:1] if quick else uncapped[:6], 6.0 if quick else 30.0, say)
     yield from against_job_shop(uncapped[:1] if quick else uncapped[:12], 6.0 if quick else 20.0)

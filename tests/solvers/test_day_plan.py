@@ -10,14 +10,17 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from benchmarks.days import Instance, realistic
-from gantry.domain.scheduling.certificate import bound
+from gantry.domain.scheduling.certificate import Certificate, bound, uncovered
 from gantry.domain.scheduling.check import faults, score
 from gantry.domain.scheduling.problem import Day, Lock, Plan, Told, Uptake, Window
 from gantry.solvers import day_plan
 from gantry.solvers.day_plan import Infeasible, Planned, Stage, Unfinished, plan_day
+from gantry.solvers.day_plan.activity import too_dear
+from gantry.solvers.day_plan.branching import in_part, torn_draws, torn_starts
 from gantry.solvers.day_plan.columns import columns_of
 from gantry.solvers.day_plan.packing import Packing
 from gantry.solvers.day_plan.places import as_columns
+from gantry.solvers.day_plan.relaxation import Branch, Relaxation
 from tests.solvers.drawn_days import (
     PSMA,
     best_of_every,
@@ -405,6 +408,28 @@ def test_where_fractions_leave_a_gap_splitting_starts_closes_it():
     assert bound(of_day, found.certificate) == pytest.approx(found.bound)
     one = replace(found.certificate, prices=found.certificate.prices[:1])
     assert bound(of_day, one) == float("-inf")
+
+
+def test_each_way_of_splitting_raises_the_bound_and_leaves_nothing_unspoken():
+    of_day = realistic(Instance("capped", 20, 1, 2, 2))
+    columns = columns_of(of_day).undominated()
+    relaxation = Relaxation(columns, perf_counter() + 60, 0)
+    reached = day_plan.first_reach(columns, relaxation)
+    relaxation.ask(reached.value, reached.moves)
+    relaxation.price(columns.pence, too_dear(columns), too_dear(columns), fixed=True)
+    root = relaxation.solve(Branch())
+    raised = set()
+    for torn in (in_part, torn_starts, torn_draws):
+        for ones, others in torn(columns, root)[:2]:
+            parts = [relaxation.solve(ones), relaxation.solve(others)]
+            assert min(part.bound for part in parts) >= root.bound - 1e-6
+            raised |= {torn.__name__} if max(part.bound for part in parts) > root.bound + 1e-6 else set()
+            proof = Certificate(reached.value, reached.moves, tuple(part.prices for part in parts))
+            runs = frozenset(d.ref for d in of_day.deliveries)
+            whole = replace(proof, prices=tuple(replace(each, perhaps=runs - each.runs) for each in proof.prices))
+            assert uncovered(of_day, whole) is None
+            assert bound(of_day, proof) == pytest.approx(min(part.bound for part in parts))
+    assert raised == {"in_part", "torn_starts", "torn_draws"}
 
 
 def test_a_week_is_shared_out_and_each_place_planned_by_itself(monkeypatch):
