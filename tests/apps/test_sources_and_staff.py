@@ -119,6 +119,11 @@ def test_each_route_has_its_month_and_waste_that_is_kept_too_long_is_said(made):
     assert [each.over for each in months_of(made.site, at=at, count=1) if each.route == "solid"] == [True]
 
 
+def test_a_year_of_months_is_three_statements(made, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        assert months_of(made.site, at=NOW, count=12) == []
+
+
 # Who receives what
 
 

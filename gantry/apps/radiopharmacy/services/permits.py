@@ -1,5 +1,6 @@
 """Holdings and disposals against the site's environmental permit; the decay store and what may leave it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -7,7 +8,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, Sum
+from django.db.models.functions import Coalesce, TruncMonth
 
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.services import append
@@ -192,27 +194,45 @@ ROUTES = ("sewer", "solid", "contractor")
 
 
 def months_of(site: Site, *, at: datetime, count: int = 12) -> list[MonthLine]:
-    """The last months of every nuclide that left by any route, newest first."""
-    zone, found = ZoneInfo(site.zone), []
-    month = at.astimezone(zone).date().replace(day=1)
-    for _ in range(count):
-        middle = datetime.combine(month.replace(day=15), time(12), tzinfo=zone)
-        first, end = month_of(site, middle)
-        symbols = set(
-            LedgerEntry.objects.filter(site=site, at__gte=first, at__lt=end, way=Way.ADMINISTERED).values_list(
-                "nuclide", flat=True
-            )
-        ) | set(Disposal.objects.filter(site=site, at__gte=first, at__lt=end).values_list("nuclide", flat=True))
-        last = (end - timedelta(days=1)).astimezone(zone).date()
-        for symbol in sorted(symbols):
-            terms = terms_of(permit_for(site, symbol, last))
+    """The last months of every nuclide that left by any route, newest first; all of them in three statements."""
+    zone = ZoneInfo(site.zone)
+    months = [at.astimezone(zone).date().replace(day=1)]
+    while len(months) < count:
+        months.append((months[-1] - timedelta(days=1)).replace(day=1))
+    within = {
+        "site": site,
+        "at__gte": datetime.combine(months[-1], time(), tzinfo=zone),
+        "at__lt": month_of(site, at)[1],
+    }
+    by_month = {"month": TruncMonth("at", tzinfo=zone)}
+    replaced = LedgerEntry.objects.filter(site=site, corrects__isnull=False).values("corrects")
+    net = Coalesce(Sum("activity_mbq", filter=~Q(pk__in=replaced)), 0.0)
+    given = (
+        LedgerEntry.objects.filter(way=Way.ADMINISTERED, **within).annotate(**by_month).values_list("month", "nuclide")
+    )
+    gone = Disposal.objects.filter(**within).annotate(**by_month).values_list("month", "nuclide", "route")
+    left: dict[date, dict[str, Counter[str]]] = {month: {} for month in months}
+    for month, symbol, mbq in given.annotate(net=net).order_by():
+        left[month.date()].setdefault(symbol, Counter())["sewer"] += mbq * TO_SEWER.value
+    for month, symbol, route, mbq in gone.annotate(mbq=Sum("activity_mbq")).order_by():
+        left[month.date()].setdefault(symbol, Counter())[route] += mbq
+    permits = list(Permit.objects.filter(site=site, sealed=False).order_by("pk"))
+    found = []
+    for month, symbols in left.items():
+        last = (month + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+        for symbol, by_route in sorted(symbols.items()):
+            terms = terms_of(in_force([each for each in permits if each.nuclide == symbol], last))
             for route in ROUTES:
-                mbq = month_by_route(site, symbol, route, at=middle)
                 limit = terms.monthly_mbq.get(route) if terms else None
-                if mbq or limit is not None:
-                    found.append(MonthLine(month, symbol, route, mbq, limit))
-        month = (month - timedelta(days=1)).replace(day=1)
+                if by_route[route] or limit is not None:
+                    found.append(MonthLine(month, symbol, route, float(by_route[route]), limit))
     return found
+
+
+def in_force(permits: Sequence[Permit], on: date) -> Permit | None:
+    """As `permit_for` chooses, of rows that are read already."""
+    standing = (each for each in permits if each.valid_from <= on <= each.valid_to)
+    return next(standing, max(permits, key=lambda each: each.valid_to, default=None))
 
 
 @dataclass(frozen=True, slots=True)
