@@ -9,8 +9,10 @@ from gantry.config import start
 
 @pytest.fixture
 def thawed():
+    pace = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*pace)
 
 
 def test_what_stays_for_good_is_taken_out_of_the_collectors_rounds(thawed, monkeypatch) -> None:
@@ -20,3 +22,4 @@ def test_what_stays_for_good_is_taken_out_of_the_collectors_rounds(thawed, monke
     start.settle()
     assert loaded == ["search"]
     assert gc.get_freeze_count() > before + 10_000
+    assert gc.get_threshold() == start.PACE
