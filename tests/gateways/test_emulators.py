@@ -60,10 +60,10 @@ def test_images_are_valid_objects(tmp_path: Path, place: int) -> None:
 
 
 def test_a_scanners_dose_report_is_a_valid_object_that_says_what_its_ct_gave(tmp_path: Path) -> None:
-    report = ct_dose_report(replace(subject(), weight_kg=80.0))
+    report = ct_dose_report(replace(subject(), weight_kg=300.0))
     said = of_study([ct_dose.read(report, LONDON)])
-    assert (said.dlp_mgy_cm, len(said.events)) == (380.0, 2)
-    assert said.main is not None and said.main.ctdi_vol_mgy == 4.0
+    assert (said.dlp_mgy_cm, len(said.events)) == (2850.0, 2)
+    assert said.main is not None and said.main.ctdi_vol_mgy == 30.0
     path = tmp_path / "dose.dcm"
     report.save_as(path, enforce_file_format=True)
     for checker in filter(None, (shutil.which("dsrdump", path="/usr/bin"),)):

@@ -26,14 +26,13 @@ from gantry.gateways.emulators.pictures import Subject, new_uid
 
 X_RAY_DOSE = "1.2.840.10008.5.1.4.1.1.88.67"
 LENGTH_CM = 95.0
-CTDI_PER_KG = 0.05
-"""A scanner that sets its current by size: 3.7 mGy for somebody of 75 kg."""
-USUAL_KG = 75.0
+USUAL_KG, USUAL_CTDI, BY_SIZE = 75.0, 3.75, 1.5
+"""A scanner that sets its current by size gives a large person more than in proportion."""
 
 
 def ct_dose_report(subject: Subject) -> Dataset:
     """What the CT of this study gave. Wall clocks with the offset of the scanner's site."""
-    ctdi = CTDI_PER_KG * (subject.weight_kg or USUAL_KG)
+    ctdi = USUAL_CTDI * ((subject.weight_kg or USUAL_KG) / USUAL_KG) ** BY_SIZE
     dlp, ended = ctdi * LENGTH_CM, subject.started_at + timedelta(seconds=40)
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
