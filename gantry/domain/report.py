@@ -94,6 +94,8 @@ DISPATCH: Table[DispatchState, DispatchEvent] = {
     (D.FAILED, V.DELIVER): D.DELIVERED,
     (D.FAILED, V.GIVE_UP): D.GIVEN_UP,
     (D.GIVEN_UP, V.RETRY): D.QUEUED,
+    # Another worker's try may be accepted just after the last one of this had failed.
+    (D.GIVEN_UP, V.DELIVER): D.DELIVERED,
     (D.DELIVERED, V.READ): D.READ,
     # A clinician may read the report on our own page before the wire has proved anything.
     (D.QUEUED, V.READ): D.READ,

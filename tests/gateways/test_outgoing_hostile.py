@@ -171,7 +171,8 @@ def test_two_workers_whose_last_try_fails_write_one_giving_up(reading) -> None:
     assert kinds() == [EventKind.DISPATCH_GIVEN_UP]
     reporting.report_delivered(second, proof="AA", now=READ_AT)
     reporting.report_delivered(first, proof="AA", now=READ_AT)
-    assert after(dispatch).message.state == OutboxState.DELIVERED
+    there = after(dispatch)
+    assert (there.message.state, there.state, there.owner) == (OutboxState.DELIVERED, "delivered", None)
     assert kinds() == [EventKind.DISPATCH_GIVEN_UP, EventKind.REPORT_DELIVERED]
 
 

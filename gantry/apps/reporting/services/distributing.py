@@ -146,7 +146,7 @@ def report_delivered(message: OutboxMessage, *, proof: str, now: datetime) -> No
     if not outbox.delivered(message, now=now, proof=proof):
         return
     # Read before the wire had proved anything: the reading stands, and the proof is kept beside it.
-    move(dispatch, DispatchEvent.DELIVER, proof=proof[:120], delivered_at=now)
+    move(dispatch, DispatchEvent.DELIVER, proof=proof[:120], delivered_at=now, owner=None)
     tell(
         dispatch,
         EventKind.REPORT_DELIVERED,
