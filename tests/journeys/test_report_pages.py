@@ -158,6 +158,16 @@ def test_held_images_are_decided_on_one_page(
     page.goto(live_server.url + reverse("scanning:study", args=[item.study_id]))
     judged(page)
 
+    page.get_by_role("link", name="These are not theirs").click()
+    judged(page)
+    page.get_by_role("button", name="Take the match back").click()
+    judged(page)
+    page.get_by_role("textbox").last.fill("The site rang again: it was the next patient")
+    page.get_by_role("button", name="Take the match back").click()
+    expect(page.get_by_text("The site rang again").first).to_be_visible()
+    judged(page)
+    assert ReconcileItem.objects.filter(study=item.study_id, state="open").exists()
+
 
 def test_a_report_is_written_without_script(live_server: LiveServer, browser: Browser, reading: Reading) -> None:
     context = browser.new_context(java_script_enabled=False, locale="en-GB")
