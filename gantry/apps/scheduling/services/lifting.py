@@ -2,8 +2,9 @@
 
 import json
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from gantry.apps.estate.models import Site
 from gantry.apps.scheduling.services.building import Built, build, other_day, other_days, window_of
@@ -11,7 +12,7 @@ from gantry.domain.scheduling.failures import Circumstances, Standing
 from gantry.domain.scheduling.files import VERSION, write_day, write_plan
 from gantry.domain.scheduling.problem import Plan
 
-KNOWN_AT = "07:10"
+KNOWN_AT = time(7, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def lift(site: Site, on: date, *, now: datetime) -> Lifted:
         "version": VERSION,
         "kind": "batch_lost",
         "subject": first,
-        "known": f"{on.isoformat()}T{KNOWN_AT}:00+00:00",
+        "known": datetime.combine(on, KNOWN_AT, ZoneInfo(site.zone)).isoformat(),
         "people": {ref: on_paper(facts, built) for ref, facts in people.items()},
     }
     names = short_names(built)

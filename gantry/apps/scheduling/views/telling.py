@@ -4,7 +4,6 @@ from datetime import date, datetime, time
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -115,5 +114,4 @@ def told(request: HttpRequest, site: Site, on: date, what: str, form: TroubleFor
     except NotPossible as refused:
         for reason in refused.reasons:
             form.add_error(None, reason)
-            messages.error(request, reason)
         return None
