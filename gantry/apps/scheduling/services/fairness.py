@@ -55,7 +55,5 @@ def groups_of(row: Appointment) -> dict[str, str]:
         "deprivation": NOT_HELD,
         "age": age_band(patient.date_of_birth, row.arrival_at.date()),
         "distance from the site": distance_band(km),
-        "language": "needs an interpreter"
-        if patient.interpreter_required
-        else "needs no interpreter",
+        "language": "needs an interpreter" if patient.interpreter_required else "needs no interpreter",
     }
