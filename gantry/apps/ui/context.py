@@ -19,6 +19,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "switch_person_url": _address("switch_person"),
         "sign_out_url": _address("account_logout"),
         "sign_in_url": _address("account_login"),
+        "second_step_url": _address("mfa_index"),
         "now": page_now(),
     }
 
