@@ -58,4 +58,5 @@ def said(day: Day, move: Move) -> str:
     if move.now_min is None:
         return f"{was} to another day: {move.why}"
     place = f" at {move.now_place}" if move.other_place else ""
-    return f"{was} to {day.clock(move.now_min)}{place} ({move.minutes:+d} min)"
+    sister = f" {move.now_scanner} at" if move.now_scanner else ""
+    return f"{was} to{sister} {day.clock(move.now_min)}{place} ({move.minutes:+d} min)"

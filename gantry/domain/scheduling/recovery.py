@@ -68,6 +68,8 @@ class Move:
     told: bool = False
     moves_before: int = 0
     abandoned: bool = False
+    now_scanner: str = ""
+    """Where somebody injected lies now, if it is not the scanner that they were for: whoever takes them must know it."""
 
     @property
     def minutes(self) -> int:
@@ -288,7 +290,10 @@ def moves_of(s: Situation, day: Day, plan: Plan) -> Iterator[Move]:
         place = day.scanner(after.scanner).place
         other_scanner = hot and before is not None and after.scanner != before.scanner
         if new != old or place != old_place or other_scanner:
-            yield Move(was.ref, old, old_place, new, place, where, "", told is not None, before_told)
+            sister = after.scanner if other_scanner else ""
+            yield Move(
+                was.ref, old, old_place, new, place, where, "", told is not None, before_told, now_scanner=sister
+            )
 
 
 def arrival(patient: Patient, visit: PlannedVisit) -> int:
@@ -421,9 +426,9 @@ def uses_its_way(s: Situation, o: Option) -> bool:
     }.get(o.way, True)
 
 
-def outcome(o: Option) -> frozenset[tuple[str, int | None, str]]:
+def outcome(o: Option) -> frozenset[tuple[str, int | None, str, str]]:
     """Who is where when, as people will find it: two ways that come to the same are one option."""
-    return frozenset((m.patient, m.now_min, m.now_place) for m in o.moves)
+    return frozenset((m.patient, m.now_min, m.now_place, m.now_scanner) for m in o.moves)
 
 
 # The judge

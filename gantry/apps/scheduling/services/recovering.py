@@ -1,5 +1,6 @@
 """Works out what can be done after a root event, and does what a named person accepts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -25,7 +26,7 @@ from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator
 from gantry.domain.scheduling.failures import Failure, FailureKind, Situation, Standing, injected
 from gantry.domain.scheduling.problem import Plan, PlannedVisit
-from gantry.domain.scheduling.recovery import Option, Way, faults_of, option
+from gantry.domain.scheduling.recovery import Move, Option, Way, faults_of, option
 from gantry.reference.recovering import APPROVED
 from gantry.solvers.recovery import options_after
 
@@ -299,7 +300,11 @@ def carry_out(looked: Looked, made: Option, cause: Cause, *, now: datetime, by: 
         row = looked.built.appointments[move.patient]
         if move.now_min is not None and row.pk not in {each.pk for each, _ in waiting}:
             at = looked.built.at(move.now_min).astimezone(ZoneInfo(row.site.zone))
-            done.append(by_hand(row, f"is here: tell them that it will be {at:%H:%M}"))
+            if move.now_scanner:
+                done.append(by_hand(row, sister_words(looked, move, row)))
+            else:
+                done.append(by_hand(row, f"is here: tell them that it will be {at:%H:%M}"))
+    done += [by_hand(row, words) for row, words in same_time_elsewhere(looked, made)]
     while waiting:
         step = next(((row, visit) for row, visit in waiting if free_of(row, visit, waiting, looked)), None)
         if step is None:
@@ -307,6 +312,32 @@ def carry_out(looked: Looked, made: Option, cause: Cause, *, now: datetime, by: 
         waiting.remove(step)
         done.append(to_visit(*step, looked, cause, now=now, by=by))
     return done
+
+
+def sister_words(looked: Looked, move: Move, row: Appointment) -> str:
+    """Booking moves nobody who is injected, so the words say where they lie, what still shows the old, and who tells it."""
+    at = looked.built.at(move.now_min or 0).astimezone(ZoneInfo(row.site.zone))
+    there = f" at {looked.built.sites[move.now_place].name}" if move.other_place else ""
+    return f"is injected: scan on {scanner_name(looked, move.now_scanner)} at {at:%H:%M}{there}. {still_listed(row)}"
+
+
+def still_listed(row: Appointment) -> str:
+    old = row.scanner.name
+    return f"The board and the worklist still show {old}: the session lead tells both scanners"
+
+
+def same_time_elsewhere(looked: Looked, made: Option) -> Iterator[tuple[Appointment, str]]:
+    """Whoever has arrived and keeps their time on another scanner moves for nobody but the staff, who must hear of it."""
+    named = {move.patient for move in made.moves}
+    for visit in made.plan.visits:
+        row = looked.built.appointments[visit.patient]
+        if visit.patient in named or row.state != AppointmentState.ARRIVED or str(row.scanner_id) == visit.scanner:
+            continue
+        yield row, f"is here: same time, on {scanner_name(looked, visit.scanner)}. {still_listed(row)}"
+
+
+def scanner_name(looked: Looked, ref: str) -> str:
+    return looked.built.scanners[ref].name
 
 
 def free_of(
