@@ -1,6 +1,7 @@
 """`gantry day recover`: after a failure, up to three whole options in plain words, the best first."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from gantry.domain.scheduling.failure_files import read_event
 from gantry.domain.scheduling.files import Refused, write_plan
 from gantry.domain.scheduling.problem import Day
 from gantry.domain.scheduling.recovery import Move, Option
+from gantry.reference.recovering import FASTING_BEFORE_ARRIVAL_MIN
 
 
 def recover(
@@ -28,6 +30,8 @@ def recover(
     situation = read_event(day, plan, read(event_file))
     if isinstance(situation, Refused):
         refuse(f"{event_file.name} is not an event of this day:", [str(fault) for fault in situation.faults])
+    fast = FASTING_BEFORE_ARRIVAL_MIN.value
+    situation = replace(situation, rules=replace(situation.rules, fasting_before_min=fast))
     options = options_after(situation, seconds=seconds)
     if not options:
         refuse("No option without a fault was found", ())

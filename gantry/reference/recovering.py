@@ -15,6 +15,15 @@ PRIORITY_WEIGHTS = Fact(
     LIBRARY_FROM,
     notice="Assumed",
 )
+FASTING_BEFORE_ARRIVAL_MIN = Fact(
+    360,
+    "minutes",
+    "At least 6 h without food: patient leaflets of Alliance, Guildford and Swansea; counted here to the arrival",
+    LIBRARY_FROM,
+)
 APPROVED = Fact(
-    Rules(), "", "None is approved until a practitioner and the radiation protection adviser sign one", LIBRARY_FROM
-)  # fmt: skip
+    Rules(fasting_before_min=FASTING_BEFORE_ARRIVAL_MIN.value),
+    "",
+    "No rule on activity or transfer is approved until a practitioner and the radiation protection adviser sign one",
+    LIBRARY_FROM,
+)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gantry.cli.day_recover import said
 from gantry.domain.scheduling.failures import (
     Circumstances,
     Failure,
@@ -16,6 +17,7 @@ from gantry.domain.scheduling.failures import (
     Standing,
     TransferRule,
     left_of,
+    protected,
     standing,
     without,
 )
@@ -109,6 +111,9 @@ def test_a_scan_that_the_scanner_broke_off_is_not_a_scan() -> None:
     assert standing(s, s.day.patient("P1")) is Standing.INJECTED
     sister = option(s, Way.WAIT, Plan((visit("P1", 500, scanner="S2", uptake=70),)))
     assert faults_of(s, sister) == []
+    assert [(m.now_scanner, said(s.day, m)) for m in sister.moves] == [
+        ("S2", "P1 (injected): 09:20 to S2 at 09:30 (+10 min)")
+    ]
     abandoned = option(s, Way.WAIT, Plan((), left_out={"P1": "no scanner"}))
     assert any("could be scanned inside the window" in fault for fault in faults_of(s, abandoned))
 
@@ -221,3 +226,23 @@ def test_a_day_that_allows_more_than_is_left_is_found_out() -> None:
     made = option(s, Way.WAIT, Plan((), left_out={"P1": "no tracer"}))
     cheat = replace(made, day=s.day, plan=s.plan)
     assert "the option's day is not the day that is left" in faults_of(s, cheat)
+
+
+@pytest.mark.parametrize(("known", "fasting"), [(60, False), (109, False), (110, True), (300, True)])
+def test_whoever_takes_insulin_is_protected_at_home_from_the_hour_that_they_fast(known: int, fasting: bool) -> None:
+    s = lost(
+        person("P1", 470),
+        visits=(visit("P1", 500),),
+        known=known,
+        circumstances={"P1": Circumstances(insulin=True, journey_min=30)},
+        rules=Rules(fasting_before_min=360),
+    )
+    assert standing(s, s.day.patient("P1")) is Standing.AT_HOME
+    assert bool(protected(s, s.day.patient("P1"))) is fasting
+
+
+def test_a_day_that_names_no_fast_protects_only_who_has_set_out() -> None:
+    s = lost(
+        person("P1", 470), visits=(visit("P1", 500),), known=300, circumstances={"P1": Circumstances(insulin=True)}
+    )
+    assert protected(s, s.day.patient("P1")) == ""

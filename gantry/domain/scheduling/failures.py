@@ -127,6 +127,8 @@ class TransferRule:
 class Rules:
     lengthen: tuple[LengthenRule, ...] = ()
     transfer: TransferRule | None = None
+    fasting_before_min: int = 0
+    """Whoever is told a time fasts at home from this long before they arrive; 0: nobody is known to."""
 
 
 NOTHING_KNOWN = Circumstances()
@@ -192,11 +194,18 @@ def protected(s: Situation, patient: Patient) -> str:
     facts, where = s.about(patient.ref), standing(s, patient)
     if (patient.anaesthetist or facts.anaesthetic) and (facts.child or "paediatric" in patient.needs):
         return "is a child with an anaesthetic list"
-    if facts.insulin and where is not Standing.AT_HOME:
+    if facts.insulin and (where is not Standing.AT_HOME or fasting_at_home(s, patient)):
         return "takes insulin and is fasting already"
     if facts.inpatient and where is not Standing.AT_HOME:
         return "is an inpatient who is travelling already"
     return ""
+
+
+def fasting_at_home(s: Situation, patient: Patient) -> bool:
+    """Whether the fast has begun by the time that they know of: nobody fasts for a time that they were not told."""
+    if not s.rules.fasting_before_min or patient.told is None:
+        return False
+    return s.known_min >= patient.told.arrival_min - s.rules.fasting_before_min
 
 
 def without(windows: tuple[Window, ...], start: int, end: int) -> tuple[Window, ...]:
