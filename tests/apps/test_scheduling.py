@@ -15,6 +15,8 @@ from gantry.apps.scheduling.services.building import build
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.events import Cause, CauseCode, EventKind, Initiator
 from gantry.domain.scheduling import check
+from gantry.domain.scheduling.failures import protected
+from gantry.domain.scheduling.failures import standing as where
 from gantry.domain.scheduling.recovery import faults_of
 from tests.apps.broken_morning import BY, KNOWN, TUESDAY, at, make_morning
 from tests.apps.factories import actor
@@ -68,6 +70,16 @@ def test_nobody_keeps_a_promise_of_the_batch_that_is_lost():
     assert not standing().filter(allotment=lost).exists()
 
 
+def test_a_move_that_was_undone_is_not_remembered_against_anybody():
+    morning = make_morning()
+    row, _, options = recovering.open_recovery(morning.fail(), now=KNOWN)
+    row = recovering.accept(row, first_ready(options), now=KNOWN, by=actor(morning.lead))
+    assert row.moves.filter(now__isnull=False).exists()
+    undoing.undo(row, now=KNOWN + timedelta(minutes=2), by=actor(morning.lead))
+    told = [p.told for p in build(morning.made.site, TUESDAY, now=KNOWN).day.patients if p.told]
+    assert [each.moves_before for each in told] == [0] * len(morning.booked)
+
+
 def test_undo_puts_everybody_back_and_nobody_is_rung():
     morning = make_morning()
     before = {(a.procedure_id, a.arrival_at, a.scanner_id, a.allotment_id) for a in morning.booked}
@@ -80,6 +92,20 @@ def test_undo_puts_everybody_back_and_nobody_is_rung():
     assert set(standing().values_list("state", flat=True)) == {"told"}
     assert Reservation.objects.filter(active=True).count() == 2 * len(before)
     assert booking.history_faults() == []
+
+
+def test_whoever_takes_insulin_and_fasts_at_home_is_protected():
+    morning = make_morning(6)
+    for row in morning.booked[4:]:
+        row.referral.answers["diabetes"] = "insulin"
+        row.referral.save(update_fields=["answers"])
+    root = morning.fail()
+    found = {}
+    for known in (KNOWN - timedelta(hours=4), KNOWN):
+        s = recovering.look(root, now=known).situation
+        patient = s.day.patient(str(morning.booked[5].pk))
+        found[known] = (where(s, patient).value, protected(s, patient))
+    assert list(found.values()) == [("at_home", ""), ("at_home", "takes insulin and is fasting already")]
 
 
 def test_undo_ends_when_one_patient_has_been_told():

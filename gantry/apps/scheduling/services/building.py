@@ -60,6 +60,8 @@ ALL_DAY = Window(-24 * 60, 48 * 60)
 SHOWN = (AppointmentState.BOOKED, AppointmentState.TOLD, AppointmentState.ARRIVED, AppointmentState.FULFILLED)
 ANAESTHETIC = ("general_anaesthetic", "iv_sedation")
 OTHER_SITES = 2
+UNDONE = "recovery undone"
+"""The note of a cause by which everybody went back to where they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +172,15 @@ def _injections(rows: Sequence[Appointment]) -> dict[UUID, datetime]:
 
 
 def _moves_before(rows: Sequence[Appointment]) -> dict[UUID, int]:
-    """Moves that the patient did not ask for."""
+    """Moves that the patient did not ask for. One that was undone is none, and neither is its undoing."""
     ids = {row.procedure_id for row in rows}
     found: dict[UUID, int] = {}
     moved = Event.objects.filter(kind=EventKind.APPOINTMENT_MOVED, subjects__overlap=list(ids))
-    for about, initiator in moved.values_list("about", "cause_initiator"):
+    for about, initiator, note in moved.values_list("about", "cause_initiator", "cause_note"):
         key = UUID(about["procedure"])
         if key in ids and initiator != Initiator.PATIENT:
-            found[key] = found.get(key, 0) + 1
-    return found
+            found[key] = found.get(key, 0) + (-1 if note == UNDONE else 1)
+    return {key: max(0, count) for key, count in found.items()}
 
 
 def _takes(kg: float) -> str:
@@ -483,4 +485,4 @@ def other_day(offer: Offer) -> OtherDay:
     return OtherDay(said_offer(offer), not offer.late)
 
 
-__all__ = ["Built", "build", "other_day", "other_days", "said_offer"]
+__all__ = ["UNDONE", "Built", "build", "other_day", "other_days", "said_offer"]

@@ -6,8 +6,7 @@ from zoneinfo import ZoneInfo
 
 from gantry.apps.audit.models import Event
 from gantry.apps.booking.models import Appointment
-from gantry.apps.scheduling.services.building import km_between
-from gantry.apps.scheduling.services.undoing import UNDONE
+from gantry.apps.scheduling.services.building import UNDONE, km_between
 from gantry.domain.access import Scope
 from gantry.domain.events import EventKind, Initiator
 from gantry.domain.fairness import NOT_HELD, Promised, age_band, distance_band

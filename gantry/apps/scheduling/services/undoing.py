@@ -10,12 +10,12 @@ from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import ContactAttempt
 from gantry.apps.booking.services import Refused
 from gantry.apps.scheduling.models import RecoveryMove, RecoveryPlan
+from gantry.apps.scheduling.services.building import UNDONE
 from gantry.apps.scheduling.services.recovering import cause_of
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, EventKind
 
-UNDONE = "recovery undone"
 KNOWN_BY = ("spoke", "spoke_to_other", "message_left")
 
 
