@@ -249,7 +249,8 @@ def option(s: Situation, way: Way, plan: Plan, fraction: float = 1.0) -> Option:
     """The plan in terms of who moves, what suffers and what is still needed."""
     day = day_for(s, way, fraction)
     moves = tuple(moves_of(s, day, plan))
-    before, after = check.activity_pence(s.day, s.plan), check.activity_pence(day, plan)
+    before = check.activity_pence(s.day, s.plan) + drawn_pence(s.day, s.plan)
+    after = check.activity_pence(day, plan) + drawn_pence(day, plan)
     return Option(
         way=way,
         day=day,
@@ -267,6 +268,15 @@ def option(s: Situation, way: Way, plan: Plan, fraction: float = 1.0) -> Option:
 
 def used_mbq(day: Day, plan: Plan) -> float:
     return sum(check.drawn(day, plan, delivery) for delivery in day.deliveries if not delivery.ref.startswith("in "))
+
+
+def drawn_pence(day: Day, plan: Plan) -> float:
+    """What is drawn from orders already placed, at their price a GBq: nobody else can have it."""
+    return sum(
+        check.drawn(day, plan, d) / 1000 * d.price_pence_per_gbq
+        for d in day.deliveries
+        if d.ordered_mbq is not None and not d.ref.startswith("in ")
+    )
 
 
 def moves_of(s: Situation, day: Day, plan: Plan) -> Iterator[Move]:

@@ -25,7 +25,7 @@ from gantry.apps.estate.models import (
     Session,
     Site,
 )
-from gantry.apps.radiopharmacy.models import Dose
+from gantry.apps.radiopharmacy.models import Dose, SupplyRun
 from gantry.apps.scheduling.models import Lock as LockRow
 from gantry.domain.appointment import ADULT_AGE, CLEANING, AppointmentState, Planned, planned
 from gantry.domain.events import EventKind, Initiator
@@ -104,6 +104,7 @@ def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
     locks = {str(row.appointment_id): row for row in LockRow.objects.filter(appointment__in=rows, lifted_at=None)}
     moves = _moves_before(rows)
     allotments = _allotments(sites, rows, origin, end)
+    prices = _prices(allotments)
     scanners, facts = _scanners(site, others, rows, minute, now)
     weights = {row.referral.weight_kg or 0 for row in rows}
     heavy = {kg for kg in weights if any(kg > s.max_weight_kg for s in scanners.values())}
@@ -127,7 +128,7 @@ def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
             )
             for ref, scanner in scanners.items()
         ),
-        deliveries=tuple(_delivery(a, site, rows, minute) for a in allotments.values()),
+        deliveries=tuple(_delivery(a, site, rows, minute, prices) for a in allotments.values()),
         patients=tuple(patients),
         # As booking reserves them: the room from arrival to the scan; nothing limits injectors or toilets there.
         steps=Steps(room_before_min=24 * 60, void_min=0, inject_min=0, anaesthesia_after_min=0),
@@ -209,12 +210,22 @@ def _patient(
         preparation_min=minute(row.injection_at) - minute(row.arrival_at) or shape.preparation_min,
         recovery_min=0,
         earliest_min=ALL_DAY.start,
+        limit_min=_limit_min(row, minute),
         weight=PRIORITY_WEIGHTS.value.get(referral.priority, 1),
         needs=frozenset(needs),
         anaesthetist=_under_anaesthetic(row),
         told=Told(str(row.site_id), minute(row.arrival_at), moves) if told else None,
         lock=locked,
     )
+
+
+def _limit_min(row: Appointment, minute: Minutes) -> int | None:
+    """The day's last minute when the pathway's clock ends on it; a clock that ended before has none left to keep."""
+    zone = ZoneInfo(row.site.zone)
+    on = minute.origin.astimezone(zone).date()
+    if row.referral.breach_on != on:
+        return None
+    return minute(datetime.combine(on + timedelta(days=1), time(), zone)) - 1
 
 
 def _under_anaesthetic(row: Appointment) -> bool:
@@ -259,7 +270,14 @@ def _allotments(
     return {str(row.pk): row for row in (that_day | used).distinct().order_by("usable_from", "pk")}
 
 
-def _delivery(row: ActivityAllotment, home: Site, rows: Sequence[Appointment], minute: Minutes) -> Delivery:
+def _prices(allotments: Mapping[str, ActivityAllotment]) -> dict[UUID, int]:
+    runs = SupplyRun.objects.filter(pk__in=[a.supply_run for a in allotments.values() if a.supply_run])
+    return dict(runs.values_list("pk", "price_pence_per_gbq"))
+
+
+def _delivery(
+    row: ActivityAllotment, home: Site, rows: Sequence[Appointment], minute: Minutes, prices: Mapping[UUID, int]
+) -> Delivery:
     """A run that was lost may still carry appointments: they stand in its plan, and the failure says that it is gone."""
     mine = [minute(a.injection_at) for a in rows if a.allotment_id == row.pk]
     ours = row.site_id == home.pk
@@ -272,6 +290,7 @@ def _delivery(row: ActivityAllotment, home: Site, rows: Sequence[Appointment], m
         expires_min=max([minute(row.usable_to) + 1, *[each + 1 for each in mine]]),
         reference_min=minute(row.reference_at),
         ordered_mbq=promised + row.free_mbq if ours else row.free_mbq,
+        price_pence_per_gbq=prices.get(row.supply_run, 0) if row.supply_run else 0,
     )
 
 
