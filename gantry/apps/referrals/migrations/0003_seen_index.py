@@ -5,18 +5,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('estate', '0002_devices'),
-        ('pathways', '0002_initial'),
-        ('patients', '0002_as_the_data_set_says'),
-        ('referrals', '0002_procedure_number'),
+        ("estate", "0002_devices"),
+        ("pathways", "0002_initial"),
+        ("patients", "0002_as_the_data_set_says"),
+        ("referrals", "0002_procedure_number"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='referral',
-            index=models.Index(fields=['id'], include=('organisations',), name='referral_seen'),
+            model_name="referral",
+            index=models.Index(fields=["id"], include=("organisations",), name="referral_seen"),
         ),
     ]
