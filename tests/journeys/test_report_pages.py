@@ -79,6 +79,7 @@ def test_a_report_is_written_read_and_acted_on(
     expect(page.get_by_text("Version 1 is issued")).to_be_visible()
     judged(page)
     page.get_by_role("link", name="Withdraw").click()
+    page.wait_for_url("**/withdraw/")
     judged(page)
 
     theirs = browser.new_context(locale="en-GB", timezone_id="Europe/London")
@@ -146,6 +147,7 @@ def test_held_images_are_decided_on_one_page(
     page.goto(live_server.url + reverse("scanning:reconcile"))
     judged(page)
     page.get_by_role("link", name="TESTCASE").first.click()
+    expect(page.get_by_role("button", name="Decide")).to_be_visible()
     judged(page)
     page.get_by_label(reading.procedure.accession_number).check()
     page.get_by_role("button", name="Decide").click()
@@ -159,8 +161,10 @@ def test_held_images_are_decided_on_one_page(
     judged(page)
 
     page.get_by_role("link", name="These are not theirs").click()
+    expect(page.get_by_role("heading", name="Who must be told")).to_be_visible()
     judged(page)
     page.get_by_role("button", name="Take the match back").click()
+    expect(page.locator(".nhsuk-error-summary")).to_be_visible()
     judged(page)
     page.get_by_role("textbox").last.fill("The site rang again: it was the next patient")
     page.get_by_role("button", name="Take the match back").click()
