@@ -16,6 +16,7 @@ def script() -> str:
 
 def violations(page: Page) -> list[str]:
     """Each broken rule with the elements that break it. Evaluated by the debugger, which a strict CSP does not stop."""
+    page.wait_for_load_state()  # a page that a press has just asked for may have come by half
     session = page.context.new_cdp_session(page)
     try:
         answer = session.send(
