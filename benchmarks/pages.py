@@ -105,7 +105,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", dest="as_json")
     parser.add_argument("--past", type=int, default=PAST)
     options = parser.parse_args()
-    for_s = 0.45 if options.quick else 3.0
+    for_s = 0.35 if options.quick else 3.0
     began = time.monotonic()
     with database(options.past):
         loaded_s = time.monotonic() - began

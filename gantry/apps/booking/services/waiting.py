@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import DateField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Count, DateField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
@@ -69,19 +69,18 @@ def open_procedures(scope: Scope) -> QuerySet[RequestedProcedure]:
     )
 
 
-def no_slot(rows: QuerySet[Any]) -> QuerySet[Any]:
-    return rows.filter(slot__isnull=True, referral__state=ReferralState.ACCEPTED.value)
+def no_slot() -> Q:
+    return Q(slot__isnull=True, referral__state=ReferralState.ACCEPTED.value)
 
 
-def at_risk(rows: QuerySet[Any], today: date) -> QuerySet[Any]:
+def at_risk(today: date) -> Q:
     """No slot and little time, or a slot after the limit."""
-    return rows.filter(
-        Q(slot__isnull=True, risk_on__lte=today + timedelta(days=RISK_DAYS))
-        | Q(slot__isnull=False, slot_at__date__gt=F("risk_on"))
+    return Q(slot__isnull=True, risk_on__lte=today + timedelta(days=RISK_DAYS)) | Q(
+        slot__isnull=False, slot_at__date__gt=F("risk_on")
     )
 
 
-def must_move(rows: QuerySet[Any], now: datetime) -> QuerySet[Any]:
+def must_move(now: datetime) -> Q:
     """A promise that something has overtaken: the decision, the scanner, the site or the tracer."""
     shut = Closure.objects.filter(
         Q(scanner=None) | Q(scanner=OuterRef("scanner")),
@@ -103,26 +102,37 @@ def must_move(rows: QuerySet[Any], now: datetime) -> QuerySet[Any]:
         state__in=PROMISED,
         ends_at__gt=now,
     )
-    return rows.filter(Exists(overtaken))
+    return Q(Exists(overtaken))
+
+
+def belongs(name: str, now: datetime) -> Q:
+    """What puts a scan on this list."""
+    match name:
+        case "no_slot":
+            return no_slot()
+        case "at_risk":
+            return at_risk(timezone.localdate(now))
+        case "must_move":
+            return must_move(now)
+        case "no_answer":
+            untold = Q(slot_state__isnull=True) | ~Q(slot_state=S.TOLD.value)
+            return untold & Q(rung_outcome__isnull=False) & ~Q(rung_outcome="spoke")
+        case "to_tell":
+            return Q(slot_state=S.BOOKED.value)
+        case "held":
+            return Q(slot_state=S.HELD.value)
+        case _:
+            return Q(slot_state__in=[S.TOLD.value, S.ARRIVED.value])
 
 
 def narrowed(rows: QuerySet[Any], name: str, now: datetime) -> QuerySet[Any]:
-    match name:
-        case "no_slot":
-            return no_slot(rows)
-        case "at_risk":
-            return at_risk(rows, timezone.localdate(now))
-        case "must_move":
-            return must_move(rows, now)
-        case "no_answer":
-            untold = Q(slot_state__isnull=True) | ~Q(slot_state=S.TOLD.value)
-            return rows.filter(untold, rung_outcome__isnull=False).exclude(rung_outcome="spoke")
-        case "to_tell":
-            return rows.filter(slot_state=S.BOOKED.value)
-        case "held":
-            return rows.filter(slot_state=S.HELD.value)
-        case _:
-            return rows.filter(slot_state__in=[S.TOLD.value, S.ARRIVED.value])
+    return rows.filter(belongs(name, now))
+
+
+def counted(rows: QuerySet[Any], now: datetime) -> dict[str, int]:
+    """How many are on each list, in one reading; what has been overtaken is asked of its own tables."""
+    plain = {name: Count("pk", filter=belongs(name, now)) for name in LISTS if name != "must_move"}
+    return rows.aggregate(**plain) | {"must_move": narrowed(rows, "must_move", now).count()}
 
 
 ROOTS = (

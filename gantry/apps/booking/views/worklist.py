@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from gantry.apps.accounts.access import requires
 from gantry.apps.booking.services.telling import OUTCOMES
-from gantry.apps.booking.services.waiting import LISTS, PRIORITIES, narrowed, open_procedures
+from gantry.apps.booking.services.waiting import LISTS, PRIORITIES, counted, narrowed, open_procedures
 from gantry.apps.estate.models import Site
 from gantry.apps.ui.listing import Column, Filter, Listing, Search
 from gantry.apps.ui.parts import Card, Tag
@@ -93,10 +93,11 @@ def worklist(request: HttpRequest) -> HttpResponse:
     chosen = narrowed(rows, name, request.now)
     if listing.wants_csv(request):
         return listing.csv(request, chosen, f"booking-{name.replace('_', '-')}.csv")
+    counts = counted(rows, request.now)
     cards = [
         Card(words, count, href=f"?list={each}", tone=tone(each, count, each == name))
         for each, words in LISTS.items()
-        for count in [narrowed(rows, each, request.now).count()]
+        for count in [counts[each]]
     ]
     return render(
         request,
