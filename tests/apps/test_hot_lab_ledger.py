@@ -11,6 +11,7 @@ from gantry.apps.estate.models import Device
 from gantry.apps.estate.services import add_device, record_instrument_test, why_not_measured_with
 from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.models import Batch, Dose, LedgerEntry, Permit, WasteItem
+from gantry.apps.radiopharmacy.services.doses import volume_left
 from gantry.apps.radiopharmacy.services.stock import left_in
 from gantry.domain.events import Cause, CauseCode, Initiator, system
 from gantry.domain.instrument import DeviceKind, TestKind
@@ -306,3 +307,12 @@ def test_waste_is_summed_by_cause_with_who_pays():
     lines = services.waste_by_cause(batch.site, first=NOW - MINUTE, end=NOW + MINUTE)
     assert [(w.cause, w.pays) for w in lines] == [("batch_failed", "supplier"), ("did_not_attend", "provider")]
     assert WasteItem.objects.count() == 2
+
+
+@pytest.mark.parametrize(("ml", "left"), [(2.5, 7.5), (None, None)])
+def test_what_is_sent_on_takes_its_volume_with_it(ml, left):
+    """Else every later syringe looked too strong, and asked for an override that it did not need."""
+    batch = a_batch()
+    Batch.objects.filter(pk=batch.pk).update(volume_ml=10)
+    services.spill(batch, reading(20, ml=ml), where="Bench", now=NOW, by=BY)
+    assert volume_left(fresh(batch)) == left

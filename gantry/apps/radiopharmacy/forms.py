@@ -218,6 +218,7 @@ class BenchForm(Form):
 
     act = forms.ChoiceField(label="What happened?", choices=[("", "Choose"), *BENCH_ACTS])
     activity_mbq = activity("Measured", min_value=0)
+    volume_ml = NumberField(label="Volume", unit="mL", required=False, max_digits=6, decimal_places=2, min_value=0)
     at = MomentField(label="When", initial="now")
     instrument = instrument()
     to = forms.ChoiceField(label="To which site", required=False)

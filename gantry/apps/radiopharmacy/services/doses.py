@@ -11,7 +11,7 @@ from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale, append
 from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.services import why_not_measured_with
-from gantry.apps.radiopharmacy.models import Assay, Batch, Container, Dose, WasteItem
+from gantry.apps.radiopharmacy.models import Assay, Batch, Container, Dose, LedgerEntry, WasteItem
 from gantry.apps.radiopharmacy.services import ledger
 from gantry.apps.radiopharmacy.services.batches import new_barcode
 from gantry.apps.radiopharmacy.services.refusals import NotDone
@@ -66,8 +66,10 @@ def why_not_drawn(batch: Batch, *, activity_mbq: float, at: datetime) -> list[st
 
 
 def volume_left(batch: Batch) -> float | None:
-    """What the vial held less what was drawn. None as soon as one volume was not written down."""
-    taken = [dose.volume_ml for dose in batch.doses.all()]
+    """What the vial held less what was drawn, spilt, sampled or sent on. None as soon as one volume was not written down."""
+    left_it = (Way.SPILT, Way.SAMPLED, Way.TRANSFERRED_OUT, Way.RETURNED)
+    beside = LedgerEntry.objects.filter(batch=batch, source=ledger.vial_of(batch), way__in=left_it)
+    taken = [*(dose.volume_ml for dose in batch.doses.all()), *beside.values_list("volume_ml", flat=True)]
     if batch.volume_ml is None or None in taken:
         return None
     return float(max(0.0, batch.volume_ml - sum(taken)))

@@ -258,7 +258,10 @@ def act(request: HttpRequest, row: Batch, what: str, form) -> None:
 def beside(request: HttpRequest, row: Batch, given) -> None:
     """A spill, a sample, a count, something sent back or on. Raises NotDone."""
     now, by = request.now, request.acting.actor
-    reading = services.Reading(float(given["activity_mbq"]), given["at"], given["instrument"])
+    volume = given["volume_ml"]
+    reading = services.Reading(
+        float(given["activity_mbq"]), given["at"], given["instrument"], None if volume is None else float(volume)
+    )
     match given["act"]:
         case "count":
             asked = services.count_vial(row, reading, now=now, by=by)
