@@ -10,6 +10,7 @@ ours): a patient is a job, one who cannot be scanned in time is a late job, and 
 arrive early is judged there by the end of the scan, a few minutes more leniently, so its count may be higher and never lower.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -136,7 +137,7 @@ def job_shop(day: Day, *, seconds: float) -> Counting | None:
     closes = max(window.end for scanner in day.scanners for window in scanner.open)
     end = (closes + AFTER_CLOSING_MIN) // grid
 
-    def renewable(capacity: int, breaks: list[tuple[int, int]] = []) -> object:  # noqa: B006
+    def renewable(capacity: int, breaks: Sequence[tuple[int, int]] = ()) -> object:
         return model.add_renewable(capacity, breaks=[(a // grid, b // grid) for a, b in breaks if b > a])
 
     machines = {s.ref: model.add_machine(breaks=[(0, s.open[0].start // grid)]) for s in day.scanners}
