@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gantry.cli.day_files import day_of, plan_of, read, refuse
 from gantry.domain.scheduling.failure_files import read_event
 from gantry.domain.scheduling.files import Refused
 
@@ -20,7 +21,6 @@ def replay(
     twice: Annotated[bool, typer.Option(help="Fail the next thing an hour after each.")] = True,
 ) -> None:
     """Fail each batch and each scanner at every step of a day: where does everybody end? Of the event only its people count."""
-    from gantry.cli.day import day_of, plan_of, read, refuse
     from gantry.solvers.replay import End, by_kind, strikes, table
 
     day = day_of(day_file)
@@ -44,7 +44,6 @@ def lift(
 ) -> None:
     """A day out of the database as three files, without names: to plan, check, recover and replay it elsewhere."""
     from gantry.cli import _with_django
-    from gantry.cli.day import refuse
 
     _with_django()
     from gantry.apps.estate.models import Site
