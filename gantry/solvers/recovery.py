@@ -148,7 +148,7 @@ class Board:
             "scanner": (scan, scan + patient.scan_min + (turn[s] if len(s) else 0)),
             "room": (
                 t - min(steps.room_before_min, patient.preparation_min),
-                np.maximum(scan - steps.void_min, t),
+                np.maximum(scan - steps.leaves_min, t),
             ),
             "injector": (t, t + steps.inject_min),
             "toilet": (

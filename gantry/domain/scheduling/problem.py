@@ -114,6 +114,7 @@ class Place:
     play_specialist: tuple[Window, ...] = ()
     anaesthetists: int = 1
     """How many may be at work at once."""
+    play_specialists: int = 1
     overtime_from_min: int | None = None
     """Minutes worked on a scanner after this are overtime."""
 
@@ -165,9 +166,15 @@ class Steps:
     room_before_min: int = 20
     """The uptake room is held from this long before injection."""
     void_min: int = 5
-    """The hot toilet is held, and the room left, this long before the scan."""
+    """The hot toilet is held this long before the scan."""
     inject_min: int = 5
     anaesthesia_after_min: int = 10
+    room_until_min: int | None = None
+    """The uptake room is left this long before the scan; None is when the toilet is gone to."""
+
+    @property
+    def leaves_min(self) -> int:
+        return self.void_min if self.room_until_min is None else self.room_until_min
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +295,7 @@ def holds(day: Day, patient: Patient, visit: PlannedVisit) -> Iterator[Hold]:
     scanner = day.scanner(visit.scanner)
     yield Hold(f"scanner:{scanner.ref}", scan, scan + patient.scan_min + scanner.turnaround_min)
     room_from = max(visit.injection_min - steps.room_before_min, visit.injection_min - patient.preparation_min)
-    yield Hold(f"room:{scanner.place}", room_from, max(scan - steps.void_min, visit.injection_min))
+    yield Hold(f"room:{scanner.place}", room_from, max(scan - steps.leaves_min, visit.injection_min))
     yield Hold(f"injector:{scanner.place}", visit.injection_min, visit.injection_min + steps.inject_min)
     if visit.uptake_min >= steps.void_min + steps.inject_min:
         yield Hold(f"toilet:{scanner.place}", scan - steps.void_min, scan)
@@ -319,7 +326,7 @@ def capacities(day: Day) -> dict[str, int]:
         found[f"injector:{place.ref}"] = place.injectors
         found[f"toilet:{place.ref}"] = place.hot_toilets
         found[f"anaesthetist:{place.ref}"] = place.anaesthetists
-        found[f"play:{place.ref}"] = 1
+        found[f"play:{place.ref}"] = place.play_specialists
     return found
 
 

@@ -193,7 +193,7 @@ def columns_of(day: Day) -> Columns:
     capacity = [len(members) for members in groups]
     capacity += [each.uptake_rooms for each in day.places] + [each.injectors for each in day.places]
     capacity += [each.hot_toilets for each in day.places] + [each.anaesthetists for each in day.places]
-    capacity += [1] * len(day.places)
+    capacity += [each.play_specialists for each in day.places]
     first = int(starts.min()) if len(who) else 0
     minutes = (int(ends.max()) if len(who) else 0) - first + 1
     return Columns(
@@ -326,7 +326,7 @@ def holds_of(
     base, size = len(groups) + place[group], len(day.places)
     arrival = injection - preparation
     toilet = np.where(uptake >= steps.void_min + steps.inject_min, scan, scan - steps.void_min)
-    room_until = np.maximum(scan - steps.void_min, injection)
+    room_until = np.maximum(scan - steps.leaves_min, injection)
     kinds = [
         (group, scan, scan + length + turnaround),
         (base, injection - np.minimum(steps.room_before_min, preparation), room_until),
