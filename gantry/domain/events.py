@@ -48,6 +48,7 @@ class EventKind(StrEnum):
     INSTRUCTIONS_SENT = "instructions_sent"
     READINESS_CONFIRMED = "readiness_confirmed"
     # Tracer
+    SUPPLY_RUN_OPENED = "supply_run_opened"
     ORDER_PLACED = "order_placed"
     ORDER_CONFIRMED = "order_confirmed"
     ORDER_CANCELLED = "order_cancelled"
@@ -77,6 +78,9 @@ class EventKind(StrEnum):
     ACTIVITY_DISPOSED = "activity_disposed"
     BALANCE_QUERIED = "balance_queried"
     """An assay does not agree with the ledger beyond the uncertainty: the entries to look at are named."""
+    INVESTIGATION_TAKEN = "investigation_taken"
+    INVESTIGATION_CONCLUDED = "investigation_concluded"
+    INVESTIGATION_CLOSED = "investigation_closed"
     GENERATOR_ELUTED = "generator_eluted"
     GENERATOR_RELEASED = "generator_released"
     GENERATOR_BLOCKED = "generator_blocked"

@@ -70,6 +70,9 @@ BATCH: Table[BatchState, BatchEvent] = {
     (BatchState.RECEIVED, BatchEvent.RELEASE): BatchState.SUPPLIER_RELEASED,
     (BatchState.RECEIVED, BatchEvent.REJECT): BatchState.REJECTED,
     (BatchState.RECEIVED, BatchEvent.FAIL): BatchState.FAILED,
+    # Time runs in quarantine too: what nobody accepted in time is never used.
+    (BatchState.RECEIVED, BatchEvent.EXPIRE): BatchState.EXPIRED,
+    (BatchState.SUPPLIER_RELEASED, BatchEvent.EXPIRE): BatchState.EXPIRED,
     (BatchState.SUPPLIER_RELEASED, BatchEvent.ACCEPT): BatchState.ACCEPTED,
     (BatchState.SUPPLIER_RELEASED, BatchEvent.REJECT): BatchState.REJECTED,
     (BatchState.SUPPLIER_RELEASED, BatchEvent.FAIL): BatchState.FAILED,
@@ -83,7 +86,10 @@ BATCH: Table[BatchState, BatchEvent] = {
 
 
 class DoseState(StrEnum):
+    """A syringe is prepared here, or received from the supplier as a unit dose."""
+
     PREPARED = "prepared"
+    RECEIVED = "received"
     ASSIGNED = "assigned"
     ADMINISTERED = "administered"
     WASTED = "wasted"
@@ -102,10 +108,18 @@ DOSE: Table[DoseState, DoseEvent] = {
     (DoseState.PREPARED, DoseEvent.ASSIGN): DoseState.ASSIGNED,
     (DoseState.PREPARED, DoseEvent.WASTE): DoseState.WASTED,
     (DoseState.PREPARED, DoseEvent.RETURN): DoseState.RETURNED_TO_SUPPLIER,
+    (DoseState.RECEIVED, DoseEvent.ASSIGN): DoseState.ASSIGNED,
+    (DoseState.RECEIVED, DoseEvent.WASTE): DoseState.WASTED,
+    (DoseState.RECEIVED, DoseEvent.RETURN): DoseState.RETURNED_TO_SUPPLIER,
     (DoseState.ASSIGNED, DoseEvent.REASSIGN): DoseState.ASSIGNED,
+    (DoseState.ASSIGNED, DoseEvent.RETURN): DoseState.RETURNED_TO_SUPPLIER,
     (DoseState.ASSIGNED, DoseEvent.ADMINISTER): DoseState.ADMINISTERED,
     (DoseState.ASSIGNED, DoseEvent.WASTE): DoseState.WASTED,
 }
+
+
+IN_HAND = (DoseState.PREPARED, DoseState.RECEIVED, DoseState.ASSIGNED)
+"""A syringe that is still here, and still holds what it held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +130,17 @@ class BatchFacts:
     product: str
     state: BatchState
     expires_at: datetime
+    accepted: bool = True
+    """Somebody accepted it for use here, whatever became of it since."""
 
 
 def why_not_usable(batch: BatchFacts, *, product: str, at: datetime) -> Iterator[str]:
     """Why this batch may not be drawn from or injected; empty means it may."""
-    # A vial that is used up was still good when this dose was taken from it.
-    if batch.state not in (BatchState.ACCEPTED, BatchState.SPENT):
+    # A vial that is used up or expired since was still good when this dose was taken from it: its time says so below.
+    good = (BatchState.ACCEPTED, BatchState.SPENT, BatchState.EXPIRED)
+    if batch.state is BatchState.EXPIRED and not batch.accepted:
+        yield f"Batch {batch.number} was never accepted for use"
+    elif batch.state not in good:
         yield f"Batch {batch.number} is {batch.state.replace('_', ' ')}, not accepted for use"
     if batch.product != product:
         yield f"Batch {batch.number} is {batch.product}; this person is to have {product}"

@@ -34,10 +34,27 @@ VOLUME_TOLERANCE_PERCENT = Fact(
     notice="Assumed",
 )
 CHECK_PERCENT = Fact(5.0, "%", "Two readings of one syringe on a tested calibrator", LIBRARY_FROM, recalled=True)
+TELLERS_APART_PERCENT = Fact(
+    5.0, "%", "Two instruments that measure one dose, as two readings of one syringe", LIBRARY_FROM, recalled=True
+)
+"""Between what the room, an injector and a scanner say of one injection: beyond it somebody is asked to look."""
+CLOCKS_APART = Fact(
+    timedelta(minutes=1), "", "Clocks of calibrator, injector and scanner; F-18 loses 0.6 % in it", LIBRARY_FROM, recalled=True
+)
+INJECTOR_NEAR = Fact(
+    timedelta(minutes=30), "", "Further apart, two times are not taken for one injection", LIBRARY_FROM, notice="Assumed"
+)
 RESIDUAL_WITHIN = Fact(
     timedelta(minutes=30),
     "",
     "A residual is measured before the next person is injected",
+    LIBRARY_FROM,
+    notice="Assumed",
+)
+INVESTIGATE_WITHIN = Fact(
+    timedelta(days=1),
+    "",
+    "A difference in the ledger is explained and closed by the next day, sooner where the activity decays sooner",
     LIBRARY_FROM,
     notice="Assumed",
 )

@@ -95,6 +95,7 @@ def test_a_balance_says_what_nobody_can_explain():
     [
         (BatchState.ACCEPTED, "FDG", 0, []),
         (BatchState.SPENT, "FDG", 0, []),
+        (BatchState.EXPIRED, "FDG", 0, []),
         (BatchState.RECEIVED, "FDG", 0, ["not accepted"]),
         (BatchState.RECALLED, "FDG", 0, ["recalled"]),
         (BatchState.ACCEPTED, "NAF", 0, ["this person is to have NAF"]),
@@ -106,6 +107,11 @@ def test_what_may_be_used(state, product, minutes, words):
     facts = BatchFacts("B1", "FDG", state, T + timedelta(hours=1))
     said = list(why_not_usable(facts, product=product, at=T + timedelta(minutes=minutes)))
     assert len(said) == len(words) and all(word in reason for word, reason in zip(words, said, strict=True))
+
+
+def test_what_ran_out_in_quarantine_was_never_good():
+    facts = BatchFacts("B1", "FDG", BatchState.EXPIRED, T + timedelta(hours=1), accepted=False)
+    assert list(why_not_usable(facts, product="FDG", at=T)) == ["Batch B1 was never accepted for use"]
 
 
 def test_the_cut_off_is_a_guard():

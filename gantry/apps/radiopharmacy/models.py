@@ -10,7 +10,10 @@ from gantry.apps.audit.models import Row
 from gantry.apps.booking.models import Appointment
 from gantry.domain.access import Scope
 from gantry.domain.generator import DAY, DayState
+from gantry.domain.investigation import INVESTIGATION, Found
+from gantry.domain.investigation import State as InvestigationState
 from gantry.domain.ledger import Way
+from gantry.domain.ordering import Payer
 from gantry.domain.staff_dose import Part
 from gantry.domain.supply import BATCH, DOSE, ORDER, BatchState, DoseState, OrderState
 
@@ -60,7 +63,11 @@ class TracerOrder(Row):
     state = models.CharField(max_length=12, choices=[(s.value, s.value) for s in OrderState])
     placed_at = models.DateTimeField(null=True)
     supplier_reference = models.CharField(max_length=60, blank=True)
+    price_pence = models.PositiveIntegerField(default=0)
+    """By the run's prices as they were when it was placed."""
     ended_reason = models.TextField(blank=True)
+    paid_by = models.CharField(max_length=10, blank=True, choices=[(p.value, p.value) for p in Payer])
+    """Who bears the price of an order that was cancelled."""
 
     class Meta:
         triggers = [only_legal_moves("order_lifecycle", "state", ORDER)]
@@ -112,12 +119,17 @@ class TracerDelivery(Row):
     received_by = models.CharField(max_length=120)
     packages = models.PositiveSmallIntegerField(default=1)
     transport_index = models.FloatField(null=True)
-    label = models.CharField(max_length=20, blank=True)
+    label = models.CharField(max_length=40, blank=True)
+    surface_msv_per_h = models.FloatField(null=True)
+    """As it was measured on arrival, the greatest of its packages; so is the next."""
+    at_one_metre_msv_per_h = models.FloatField(null=True)
     measured_mbq = models.FloatField()
     measured_at = models.DateTimeField()
     instrument = models.CharField(max_length=60)
     expected_mbq = models.FloatField()
     """The stated activity, decayed to the measuring instant."""
+    breach = models.JSONField(default=list)
+    """Where its papers, its label and what was measured here disagree."""
 
     def __str__(self) -> str:
         return f"{self.measured_mbq:.0f} MBq"
@@ -168,7 +180,7 @@ class Assay(Row):
 
 @pghistory.track()
 class Dose(Row):
-    """Activity drawn for a person. Never goes back into a vial."""
+    """A syringe for a person, drawn here or received as a unit dose. What is in it never goes into a vial."""
 
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="doses")
     container = models.OneToOneField(Container, on_delete=models.PROTECT, related_name="dose")
@@ -178,6 +190,10 @@ class Dose(Row):
     drawn_mbq = models.FloatField()
     drawn_at = models.DateTimeField()
     volume_ml = models.FloatField(null=True)
+    stated_mbq = models.FloatField(null=True)
+    """A unit dose: as its supplier states it, at the batch's reference time. Then `drawn` is what was measured here."""
+    labelled_for = models.CharField(max_length=160, blank=True)
+    """The person on the supplier's label, as it reads."""
     state = models.CharField(max_length=24, choices=[(s.value, s.value) for s in DoseState])
     injected_at = models.DateTimeField(null=True)
     residual_mbq = models.FloatField(null=True)
@@ -255,6 +271,59 @@ class LedgerEntry(Row):
 
     def __str__(self) -> str:
         return f"{self.way} {self.activity_mbq:.1f} MBq"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+@pghistory.track()
+class Investigation(Row):
+    """A difference in the book of one container that the instruments cannot explain: owned, found out, closed by name."""
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="+")
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="investigations")
+    container = models.CharField(max_length=40)
+    """Its account in the ledger: a barcode."""
+    nuclide = models.CharField(max_length=8)
+    state = models.CharField(max_length=10, choices=[(s.value, s.value) for s in InvestigationState])
+    opened_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    at = models.DateTimeField()
+    """The instant of the difference and of its uncertainty."""
+    difference_mbq = models.FloatField()
+    uncertainty_mbq = models.FloatField()
+    entries = ArrayField(models.UUIDField(), default=list)
+    """Those that the difference was made from, the largest first."""
+    owner_role = models.CharField(max_length=20)
+    owner = models.ForeignKey("accounts.Person", on_delete=models.PROTECT, null=True, related_name="+")
+    owner_name = models.CharField(max_length=120, blank=True)
+    found = models.CharField(max_length=16, blank=True, choices=[(f.value, f.value) for f in Found])
+    finding = models.TextField(blank=True)
+    entry = models.UUIDField(null=True)
+    """The one that was wrong."""
+    concluded_by = models.CharField(max_length=120, blank=True)
+    concluded_at = models.DateTimeField(null=True)
+    closed_by = models.CharField(max_length=120, blank=True)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["batch", "container"],
+                condition=models.Q(closed_at__isnull=True),
+                name="investigation_one_open",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(closed_at__isnull=True) | (~models.Q(found="") & ~models.Q(closed_by="")),
+                name="investigation_closed_with_a_finding",
+            ),
+        ]
+        indexes = [models.Index(fields=["site", "due_at"], name="investigation_due")]
+        triggers = [only_legal_moves("investigation_lifecycle", "state", INVESTIGATION)]
+
+    def __str__(self) -> str:
+        return f"{self.container}: {self.difference_mbq:+.1f} MBq"
 
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
@@ -418,6 +487,8 @@ class Consignment(Row):
     transport_index = models.FloatField()
     label = models.CharField(max_length=40)
     carrier = models.CharField(max_length=120, blank=True)
+    entry = models.ForeignKey(LedgerEntry, on_delete=models.PROTECT, null=True, related_name="consignments")
+    """What left by the ledger in this package: a transfer, or what goes back to the supplier. None: nothing of a vial."""
     by_name = models.CharField(max_length=120)
     breach = models.JSONField(default=list)
     event = models.UUIDField()

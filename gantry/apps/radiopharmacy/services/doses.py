@@ -52,7 +52,9 @@ class Impossible(Exception):
 
 
 def batch_facts(batch: Batch) -> BatchFacts:
-    return BatchFacts(batch.number, product_of(batch.tracer), BatchState(batch.state), batch.expires_at)
+    return BatchFacts(
+        batch.number, product_of(batch.tracer), BatchState(batch.state), batch.expires_at, batch.accepted_at is not None
+    )
 
 
 def why_not_drawn(batch: Batch, *, activity_mbq: float, at: datetime) -> list[str]:
