@@ -36,12 +36,15 @@ from gantry.apps.radiopharmacy.services.doses import (
 )
 from gantry.apps.radiopharmacy.services.ledger import entries_of, statement, vial_statement
 from gantry.apps.radiopharmacy.services.orders import (
+    RunFacts,
+    add_run,
     cancel_order,
     close_run,
     confirm_order,
     fail_order,
     open_run,
     place_order,
+    replace_orders,
 )
 from gantry.apps.radiopharmacy.services.permits import decay_store, dispose, held_mbq, sewer_this_month, waste_by_cause
 from gantry.apps.radiopharmacy.services.refusals import NotDone
@@ -52,8 +55,10 @@ __all__ = [
     "Impossible",
     "NotDone",
     "Reading",
+    "RunFacts",
     "accept_batch",
     "activity_left",
+    "add_run",
     "administer",
     "assay_residual",
     "assign",
@@ -81,6 +86,7 @@ __all__ = [
     "recipients",
     "reject_batch",
     "release_batch",
+    "replace_orders",
     "retime",
     "return_dose",
     "sample",

@@ -1,19 +1,25 @@
 """Runs and orders: what may be asked of a supplier by when, and who is displaced when it does not come."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale, append
-from gantry.apps.estate.models import Organisation, Site
+from gantry.apps.estate.models import Organisation, OrganisationKind, Site
 from gantry.apps.radiopharmacy.models import SupplyRun, TracerOrder
-from gantry.apps.radiopharmacy.services.allotments import LIVE_ORDERS, allot, coming_mbq, settle_loss
+from gantry.apps.radiopharmacy.services.allotments import LIVE_ORDERS, allot, coming_mbq, promises, settle_loss
 from gantry.apps.radiopharmacy.services.permits import why_over_permit
 from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.domain.events import Actor, Cause, EventKind
 from gantry.domain.lifecycle import advance
-from gantry.domain.supply import ORDER, OrderEvent, OrderState, why_not_ordered
+from gantry.domain.ordering import Payer, Tariff, why_not_cancelled, why_not_opened
+from gantry.domain.supply import ORDER, OrderEvent, OrderState, Promise, displaced, why_not_ordered
+
+FREE = Tariff()
+OPEN_ORDERS = (OrderState.PLACED, OrderState.CONFIRMED)
+"""Neither come nor ended."""
 
 
 @transaction.atomic
@@ -27,6 +33,7 @@ def open_run(
     reference_at: datetime,
     cut_off_at: datetime,
     capacity_mbq: float,
+    tariff: Tariff = FREE,
     assumed: bool = False,
 ) -> SupplyRun:
     """A supplier's timed run to a site. Weeks ahead its whole capacity may be promised. A repeat finds the same run."""
@@ -40,6 +47,8 @@ def open_run(
             "reference_at": reference_at,
             "cut_off_at": cut_off_at,
             "capacity_mbq": capacity_mbq,
+            "price_pence": tariff.run_pence,
+            "price_pence_per_gbq": tariff.pence_per_gbq,
             "assumed": assumed,
         },
     )
@@ -47,11 +56,70 @@ def open_run(
     return run
 
 
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """A run as a supplier offers it."""
+
+    tracer: str
+    production_site: str
+    due_at: datetime
+    reference_at: datetime
+    cut_off_at: datetime
+    capacity_mbq: float
+    tariff: Tariff
+
+
+@transaction.atomic
+def add_run(supplier: Organisation, site: Site, facts: RunFacts, *, now: datetime, by: Actor) -> SupplyRun:
+    """Somebody opens a run for orders. Raises NotDone when its times or its activity cannot be, or it is there already."""
+    reasons = list(
+        why_not_opened(
+            now=now,
+            cut_off_at=facts.cut_off_at,
+            reference_at=facts.reference_at,
+            due_at=facts.due_at,
+            capacity_mbq=facts.capacity_mbq,
+        )
+    )
+    if supplier.kind != OrganisationKind.SUPPLIER:
+        reasons.append(f"{supplier.name} is no supplier")
+    if SupplyRun.objects.filter(supplier=supplier, site=site, tracer=facts.tracer, due_at=facts.due_at).exists():
+        reasons.append("This supplier has a run of this product at that time already")
+    if reasons:
+        raise NotDone(reasons)
+    run = open_run(
+        supplier=supplier,
+        site=site,
+        tracer=facts.tracer,
+        production_site=facts.production_site.strip(),
+        due_at=facts.due_at,
+        reference_at=facts.reference_at,
+        cut_off_at=facts.cut_off_at,
+        capacity_mbq=facts.capacity_mbq,
+        tariff=facts.tariff,
+    )
+    append(
+        EventKind.SUPPLY_RUN_OPENED,
+        subjects={"run": run.pk},
+        happened_at=now,
+        recorded_at=now,
+        by=by,
+        site=run.site_id,
+        data={"tracer": run.tracer, "capacity_mbq": run.capacity_mbq, "from": run.production_site},
+    )
+    return run
+
+
+def tariff_of(run: SupplyRun) -> Tariff:
+    return Tariff(run.price_pence, run.price_pence_per_gbq)
+
+
 @transaction.atomic
 def place_order(run: SupplyRun, *, activity_mbq: float, patients: int, now: datetime, by: Actor) -> TracerOrder:
     """Raises NotDone after the cut-off, for nothing, and for more than the run can bring or the permit allows."""
     run = SupplyRun.objects.select_for_update().get(pk=run.pk)
-    ordered = sum(run.orders.filter(state__in=LIVE_ORDERS).values_list("activity_mbq", flat=True))
+    live = list(run.orders.filter(state__in=LIVE_ORDERS).values_list("activity_mbq", flat=True))
+    ordered = sum(live)
     reasons = list(
         why_not_ordered(
             now=now, cut_off_at=run.cut_off_at, activity_mbq=activity_mbq, free_mbq=run.capacity_mbq - ordered
@@ -67,10 +135,23 @@ def place_order(run: SupplyRun, *, activity_mbq: float, patients: int, now: date
         activity_mbq=activity_mbq,
         patients=patients,
         state=advance(ORDER, OrderState.DRAFTED, OrderEvent.PLACE),
+        price_pence=tariff_of(run).of(activity_mbq, first=not live),
         placed_at=now,
     )
-    record(order, EventKind.ORDER_PLACED, at=now, now=now, by=by, data={"mbq": activity_mbq, "patients": patients})
+    data = {"mbq": activity_mbq, "patients": patients, "pence": order.price_pence}
+    record(order, EventKind.ORDER_PLACED, at=now, now=now, by=by, data=data)
     return order
+
+
+@transaction.atomic
+def replace_orders(
+    run: SupplyRun, *, activity_mbq: float, patients: int, reason: str, now: datetime, by: Actor
+) -> TracerOrder:
+    """One order of this size instead of those that stand: before the cut-off an order is changed by placing it anew."""
+    run = SupplyRun.objects.select_for_update().get(pk=run.pk)
+    for order in run.orders.filter(state__in=OPEN_ORDERS).order_by("pk"):
+        cancel_order(order, reason=reason, now=now, by=by)
+    return place_order(run, activity_mbq=activity_mbq, patients=patients, now=now, by=by)
 
 
 @transaction.atomic
@@ -83,12 +164,43 @@ def confirm_order(order: TracerOrder, *, supplier_reference: str = "", now: date
 
 
 @transaction.atomic
-def cancel_order(order: TracerOrder, *, reason: str, now: datetime, by: Actor) -> TracerOrder:
-    move(order, OrderEvent.CANCEL, ended_reason=reason.strip())
-    record(order, EventKind.ORDER_CANCELLED, at=now, now=now, by=by, data={"reason": order.ended_reason})
+def cancel_order(
+    order: TracerOrder,
+    *,
+    reason: str,
+    payer: Payer = Payer.NOBODY,
+    agreed: str = "",
+    now: datetime,
+    by: Actor,
+) -> TracerOrder:
+    """Raises NotDone. Until the cut-off it costs nothing; after it the price is somebody's, and nobody may be left without."""
+    SupplyRun.objects.select_for_update().get(pk=order.run_id)
+    late = now > order.run.cut_off_at
+    reasons = list(
+        why_not_cancelled(
+            now=now,
+            cut_off_at=order.run.cut_off_at,
+            reason=reason,
+            payer=payer,
+            agreed=agreed,
+            left_without=len(left_without(order)) if late else 0,
+        )
+    )
+    if reasons:
+        raise NotDone(reasons)
+    move(order, OrderEvent.CANCEL, ended_reason=reason.strip(), paid_by=payer)
+    data: dict[str, object] = {"reason": order.ended_reason}
+    if late:
+        data |= {"pays": payer, "pence": order.price_pence, "agreed": agreed.strip()}
+    record(order, EventKind.ORDER_CANCELLED, at=now, now=now, by=by, data=data)
     if now > order.run.cut_off_at:
         allot(order.run, coming_mbq(order.run))
     return order
+
+
+def left_without(order: TracerOrder) -> tuple[Promise, ...]:
+    """Whom the rest of the run could not serve."""
+    return displaced(promises(order.run), coming_mbq(order.run, without_order=order))
 
 
 @transaction.atomic
