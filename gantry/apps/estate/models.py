@@ -207,10 +207,19 @@ class Device(Row):
     scale_percent = models.FloatField(null=True)
     """Standard uncertainty of its calibration, from its certificate."""
     reading_percent = models.FloatField(null=True)
+    ae_title = models.CharField(max_length=16, blank=True)
+    """What an injector calls itself when it sends its dose reports; empty where it sends none."""
     retired_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["site", "name"], name="device_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["site", "name"], name="device_once"),
+            models.UniqueConstraint(
+                fields=["ae_title"],
+                condition=models.Q(retired_at=None) & ~models.Q(ae_title=""),
+                name="device_ae_title_once",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -31,6 +31,9 @@ class Visit(Row):
     ended_early = models.BooleanField(default=False)
     weight_kg = models.FloatField(null=True)
     glucose_mmol_per_l = models.FloatField(null=True)
+    glucose_meter = models.CharField(max_length=60, blank=True)
+    glucose_doubt = models.TextField(blank=True)
+    """Why the reading is marked: its meter is unknown here, untested today, or failed."""
     version = models.PositiveIntegerField(default=1)
 
     class Meta:
@@ -91,6 +94,8 @@ class Injection(Row):
     override_reason = models.TextField(blank=True)
     fallback = models.ForeignKey("estate.Scanner", on_delete=models.PROTECT, null=True, related_name="+")
     """The scanner that was named to take this person where their own could not."""
+    injector = models.ForeignKey("estate.Device", on_delete=models.PROTECT, null=True, related_name="+")
+    """The device that gave it; None: by hand."""
     event = models.UUIDField()
 
     def __str__(self) -> str:
@@ -498,13 +503,76 @@ class Irradiation(Row):
         return of_referrals(scope, "report__study__procedure__referral")
 
 
+class InjectorReport(Row):
+    """What an injector sent of one injection: beside our record once it surely speaks of it, else held with the reasons."""
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, null=True, related_name="+")
+    device = models.ForeignKey("estate.Device", on_delete=models.PROTECT, null=True, related_name="+")
+    provider = models.ForeignKey("estate.Organisation", on_delete=models.PROTECT, null=True, related_name="+")
+    calling_ae_title = models.CharField(max_length=16, blank=True)
+    sop_instance_uid = models.CharField(max_length=64, unique=True)
+    sop_class_uid = models.CharField(max_length=64)
+    study_uid = models.CharField(max_length=64)
+    path = models.CharField(max_length=300)
+    """Below the images root."""
+    size = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    received_at = models.DateTimeField()
+    nhs_number = models.CharField(max_length=10, blank=True)
+    patient_id = models.CharField(max_length=64, blank=True)
+    patient_name = models.CharField(max_length=324, blank=True)
+    accession_number = models.CharField(max_length=64, blank=True)
+    manufacturer = models.CharField(max_length=64, blank=True)
+    radiopharmaceutical = models.CharField(max_length=64, blank=True)
+    nuclide = models.CharField(max_length=10, blank=True)
+    injected_at = models.DateTimeField(null=True)
+    clock_stated = models.BooleanField(default=True)
+    activity = models.FloatField(null=True)
+    """The number as it was said, in `unit`: never converted."""
+    unit = models.CharField(max_length=16, blank=True)
+    replaces = ArrayField(models.CharField(max_length=64), default=list)
+    state = models.CharField(max_length=10, default="came")
+    """came (not read yet), waits (for what the room has yet to record), held (a person says), matched, set_aside."""
+    reasons = models.JSONField(default=list)
+    injection = models.ForeignKey(Injection, on_delete=models.PROTECT, null=True, related_name="injector_reports")
+    settled_at = models.DateTimeField(null=True)
+    settled_by_name = models.CharField(max_length=120, blank=True)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["received_at"],
+                name="injector_report_open",
+                condition=models.Q(state__in=["came", "waits", "held"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"injector report {self.state}"
+
+    @property
+    def mbq(self) -> float | None:
+        """What it says in MBq; None where it says it in anything else."""
+        return self.activity if self.unit == "MBq" else None
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        # One that is held belongs to nobody yet: only those of the site or its provider see it.
+        return (
+            of_site(scope)
+            | models.Q(site=None, provider__in=scope.organisations)
+            | of_referrals(scope, "injection__visit__appointment__referral")
+        )
+
+
 class DoseReview(Row):
-    """A dose that somebody is asked to look at: a reference level was passed, or a scanner raised its own alert."""
+    """A dose that somebody is asked to look at: a level was passed, a scanner raised its alert, or sources disagree."""
 
     procedure = models.ForeignKey(RequestedProcedure, on_delete=models.PROTECT, related_name="dose_reviews")
     site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, null=True, related_name="+")
     what = models.CharField(max_length=8)
-    """ct, or tracer."""
+    """ct, tracer, or sources: they disagree about one injection."""
     reasons = models.JSONField(default=list)
     state = models.CharField(max_length=10, default="open")
     opened_at = models.DateTimeField()
