@@ -173,12 +173,15 @@ class Term:
     activity_mbq: float
 
 
-def balance(entries: Iterable[Entry], at: datetime, of: Collection[str] | None = None) -> Balance:
+def balance(
+    entries: Iterable[Entry], at: datetime, of: Collection[str] | None = None, *, until: datetime | None = None
+) -> Balance:
     """What came into these containers, what went where, what is left, and what is not explained.
 
     Draws between two of them cancel, so that one vial, a batch with its syringes and a whole site are judged alike.
+    Everything up to `until` counts (up to `at` where it is not given), corrected for decay to `at`, before or after.
     """
-    held = [each for each in standing(entries) if each.assay.at <= at]
+    held = [each for each in standing(entries) if each.assay.at <= (until or at)]
     inside = containers(held) if of is None else frozenset(of)
     moves = [each for each in held if each.way is not Way.COUNTED]
     into = [each for each in moves if each.target in inside and each.source not in inside]

@@ -53,6 +53,11 @@ class BatchState(StrEnum):
     RECALLED = "recalled"
 
 
+LOST = frozenset({BatchState.REJECTED, BatchState.FAILED, BatchState.RECALLED})
+ENDED = LOST | {BatchState.SPENT, BatchState.EXPIRED}
+"""Nothing more is meant to be taken from it: what was left was thrown away."""
+
+
 class BatchEvent(StrEnum):
     RECEIVE = "receive"
     RELEASE = "release"

@@ -1,4 +1,4 @@
-"""Jobs of the hot lab: at a run's cut-off, only what was ordered may still be promised."""
+"""Jobs of the hot lab: at a run's cut-off only what was ordered may still be promised; past its time a vial is expired."""
 
 from datetime import timedelta
 
@@ -19,3 +19,9 @@ def close_runs(timestamp: int) -> None:
     now = timezone.now()
     for run in SupplyRun.objects.filter(cut_off_at__range=(now - LOOK_BACK, now)).order_by("cut_off_at"):
         services.close_run(run, now=now, by=system("supply clock"))
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="expire_batches", queue="tracer", queueing_lock="expire_batches")
+def expire_batches(timestamp: int) -> None:
+    services.expire_due(now=timezone.now(), by=system("tracer clock"))

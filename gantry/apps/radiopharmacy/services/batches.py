@@ -15,12 +15,12 @@ from gantry.apps.radiopharmacy.services.allotments import allot, coming_mbq, set
 from gantry.apps.radiopharmacy.services.orders import move as move_order
 from gantry.apps.radiopharmacy.services.orders import record as record_order
 from gantry.apps.radiopharmacy.services.refusals import NotDone
-from gantry.apps.radiopharmacy.services.stock import delivery_of, left_in, nuclide_of
+from gantry.apps.radiopharmacy.services.stock import HELD, delivery_of, nuclide_of
 from gantry.domain import decay
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind
 from gantry.domain.ledger import Way
-from gantry.domain.lifecycle import advance
-from gantry.domain.supply import BATCH, BatchEvent, BatchState, Difference, OrderEvent, why_not_accepted
+from gantry.domain.lifecycle import IllegalMove, advance
+from gantry.domain.supply import BATCH, ENDED, BatchEvent, BatchState, Difference, OrderEvent, why_not_accepted
 from gantry.reference.hot_lab import DELIVERY_TOLERANCE_PERCENT
 
 
@@ -225,16 +225,24 @@ def lose(
     now: datetime,
     by: Actor,
 ) -> Event:
-    """One root event; its data list the appointments that the rest of the run cannot serve, and who was injected."""
+    """One root event; its data list the appointments that the rest of the run cannot serve, and who was injected.
+
+    What is in the vial is waste by the cause, and whoever owns the cause pays. One that never came leaves nothing.
+    """
+    here = batch.state not in ENDED and batch.deliveries.exists()
+    left = ledger.in_vial_mbq(batch, at=now) if here else 0.0
     move(batch, step, ended_reason=cause.note)
-    data: dict[str, object] = {"number": batch.number, "displaced": [], "remaining_mbq": 0.0}
+    data: dict[str, object] = {"number": batch.number, "displaced": [], "remaining_mbq": 0.0, "wasted_mbq": left}
     if batch.order is not None:
         remaining = coming_mbq(batch.order.run, without=batch)
         lost = settle_loss(batch.order.run, remaining, now=now)
         data |= {"displaced": [p.appointment for p in lost], "remaining_mbq": remaining}
     injected = batch.doses.filter(injected_at__isnull=False, appointment__isnull=False)
     data["injected"] = [str(pk) for pk in injected.values_list("appointment", flat=True)]
-    return record(batch, kind, at=happened_at, now=now, by=by, cause=cause, data=data)
+    event = record(batch, kind, at=happened_at, now=now, by=by, cause=cause, data=data)
+    if here:
+        throw_away(batch, left, cause.code, at=now, instrument="", computed=True, by=by, event=event)
+    return event
 
 
 def loss_of(batch: Batch) -> Event | None:
@@ -249,7 +257,7 @@ def spend_batch(
 ) -> Batch:
     """Nothing more is drawn. What is left goes to waste: as measured, which closes the book, or else as computed."""
     move(batch, BatchEvent.SPEND)
-    left = left_in(batch, at) if activity_mbq is None else activity_mbq
+    left = ledger.in_vial_mbq(batch, at=at) if activity_mbq is None else activity_mbq
     event = record(
         batch, EventKind.BATCH_SPENT, at=at, now=now, by=by, data={"wasted_mbq": left, "measured": activity_mbq is not None}
     )  # fmt: skip
@@ -266,10 +274,23 @@ def expire_batch(batch: Batch, *, now: datetime, by: Actor) -> Batch:
     if now < batch.expires_at:
         raise NotDone([f"Batch {batch.number} has not expired yet"])
     move(batch, BatchEvent.EXPIRE)
-    left = left_in(batch, now)
+    left = ledger.in_vial_mbq(batch, at=now)
     event = record(batch, EventKind.BATCH_EXPIRED, at=batch.expires_at, now=now, by=by, data={"wasted_mbq": left})
     throw_away(batch, left, "expired", at=now, instrument="", computed=True, by=by, event=event)
     return batch
+
+
+def expire_due(*, now: datetime, by: Actor) -> int:
+    """Every vial that is here and past its time, each in a transaction of its own. One that has just ended is let be."""
+    here = Batch.objects.filter(state__in=[state.value for state in HELD], expires_at__lte=now)
+    done = 0
+    for batch in here.select_related("site", "order__run").order_by("expires_at"):
+        try:
+            expire_batch(batch, now=now, by=by)
+        except (Stale, IllegalMove):
+            continue
+        done += 1
+    return done
 
 
 def throw_away(

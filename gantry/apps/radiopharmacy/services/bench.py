@@ -17,7 +17,7 @@ from gantry.apps.radiopharmacy.services.stock import left_in, nuclide_of
 from gantry.domain.decay import Assay
 from gantry.domain.events import Actor, EventKind
 from gantry.domain.ledger import Way
-from gantry.domain.supply import BatchEvent, BatchState
+from gantry.domain.supply import LOST, BatchEvent, BatchState
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,9 @@ def leave(
     if reading.activity_mbq <= 0:
         raise NotDone(["An activity that leaves a vial is more than 0 MBq"])
     there = left_in(batch, reading.at)
+    # A vial that may not be used still stands there: what goes back to its supplier was not thrown away after all.
+    if batch.state in LOST and (waste := ledger.thrown_away(batch)) is not None:
+        there = ledger.as_entry(waste).mbq(reading.at)
     event = record(
         batch,
         kind,
@@ -73,6 +76,7 @@ def leave(
     if reading.activity_mbq > there * 1.05:
         said = f"There should have been {there:,.0f} MBq in batch {batch.number}, not {reading.activity_mbq:,.0f} MBq"
         record(batch, EventKind.BREACH_RECORDED, at=reading.at, now=now, by=by, data={"act": way, "reasons": [said]})
+    ledger.judge(batch, ledger.vial_of(batch), at=reading.at, now=now, by=by)
     return event
 
 

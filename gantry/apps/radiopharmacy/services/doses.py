@@ -160,6 +160,7 @@ def draw(
     if reasons:
         record(dose, EventKind.BREACH_RECORDED, at=at, now=now, by=by,
             data={"act": "draw", "reasons": reasons, "override": override_reason.strip()})  # fmt: skip
+    ledger.judge(batch, ledger.vial_of(batch), at=at, now=now, by=by)
     return dose
 
 
@@ -216,6 +217,11 @@ def assign(
         data={"match": match.kind if match else "", "before": before, "reasons": reasons},
     )
     return dose
+
+
+def go_with(old: Appointment, new: Appointment) -> int:
+    """Whoever is here has another appointment: what is drawn for them, or in them, is counted under it."""
+    return Dose.objects.filter(appointment=old).update(appointment=new)
 
 
 @transaction.atomic
@@ -293,6 +299,7 @@ def assay_residual(
         dose.batch, Way.RESIDUAL, dose.container.barcode, activity_mbq, at=at, instrument=instrument, by=by, event=event,
         corrects=ledger.standing_entry(dose, Way.RESIDUAL),
     )  # fmt: skip
+    ledger.judge(dose.batch, dose.container.barcode, at=at, now=now, by=by)
     return dose
 
 
@@ -339,6 +346,7 @@ def check_dose(
     ledger.post(
         dose.batch, Way.COUNTED, dose.container.barcode, activity_mbq, at=at, instrument=instrument, by=by, event=event
     )
+    ledger.judge(dose.batch, dose.container.barcode, at=at, now=now, by=by)
     reasons = why_not_itself(dose)
     if reasons:
         record(dose, EventKind.BREACH_RECORDED, at=at, now=now, by=by, data={"act": "check", "reasons": reasons})

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from math import isclose
 from uuid import UUID
 
 from gantry.apps.audit.models import Event
-from gantry.apps.audit.services import append
 from gantry.apps.estate.services import uncertainty_of
-from gantry.apps.radiopharmacy.models import Batch, Dose, LedgerEntry
+from gantry.apps.radiopharmacy.models import Batch, Disposal, Dose, LedgerEntry, WasteItem
+from gantry.apps.radiopharmacy.services import investigations
 from gantry.apps.radiopharmacy.services.stock import nuclide_of
 from gantry.domain.decay import Assay
-from gantry.domain.events import Actor, EventKind
+from gantry.domain.events import Actor
 from gantry.domain.ledger import (
     END,
     INWARD,
@@ -21,6 +22,7 @@ from gantry.domain.ledger import (
     balance,
     investigation,
 )
+from gantry.domain.supply import ENDED
 from gantry.reference.hot_lab import CALIBRATOR
 from gantry.reference.nuclides import NUCLIDES
 
@@ -133,26 +135,51 @@ def vial_statement(batch: Batch, *, at: datetime) -> Balance:
     return balance(entries_of(batch), at, {vial_of(batch)})
 
 
+def in_vial_mbq(batch: Batch, *, at: datetime) -> float:
+    """What a vial holds by its book, read afresh; from its last count where it was counted."""
+    entries = as_entries(LedgerEntry.objects.filter(batch=batch))
+    return max(0.0, balance(entries, at, {vial_of(batch)}).left_mbq)
+
+
+def thrown_away(batch: Batch) -> LedgerEntry | None:
+    """What was left in a vial when it ended, worked out and not measured, as it stands."""
+    rows = LedgerEntry.objects.filter(batch=batch, way=Way.WASTED, source=vial_of(batch), computed=True)
+    replaced = LedgerEntry.objects.filter(batch=batch, corrects__isnull=False).values("corrects")
+    return rows.exclude(pk__in=replaced).order_by("-pk").first()
+
+
+def settle(batch: Batch, *, by: Actor) -> None:
+    """Something was told after the vial had ended: what was worked out to be left in it then is worked out again.
+
+    What was measured stands, and what has been disposed of has gone: the difference is asked about instead.
+    """
+    row = thrown_away(batch)
+    if row is None or Disposal.objects.filter(site=batch.site_id, entries__contains=[row.pk]).exists():
+        return
+    entries = [each for each in as_entries(LedgerEntry.objects.filter(batch=batch)) if each.key != str(row.pk)]
+    last = max((each.assay.at for each in entries), default=row.at)
+    left = max(0.0, balance(entries, row.at, {vial_of(batch)}, until=max(last, row.at)).left_mbq)
+    if isclose(left, row.activity_mbq, rel_tol=1e-9, abs_tol=1e-9):
+        return
+    write(
+        batch, Way.WASTED, row.source, row.target, left, at=row.at, instrument=row.instrument, by_name=by.name,
+        event=row.event, computed=True, corrects=row.pk,
+    )  # fmt: skip
+    WasteItem.objects.filter(batch=batch, dose=None, event=row.event).update(activity_mbq=left)
+
+
 def count(
     batch: Batch, mbq: float, *, at: datetime, instrument: str, now: datetime, by: Actor, event: Event
 ) -> Event | None:  # fmt: skip
     """What is in the vial, measured. A difference beyond uncertainty is asked about, with the entries to look at."""
     post(batch, Way.COUNTED, vial_of(batch), mbq, at=at, instrument=instrument, by=by, event=event)
+    return judge(batch, vial_of(batch), at=at, now=now, by=by)
+
+
+def judge(batch: Batch, container: str, *, at: datetime, now: datetime, by: Actor) -> Event | None:
+    """After an act on a container: a difference that its instruments cannot explain becomes somebody's question."""
+    if batch.state in ENDED:
+        settle(batch, by=by)
     entries = as_entries(LedgerEntry.objects.filter(batch=batch))
-    asked = investigation(balance(entries, at, {vial_of(batch)}))
-    if asked is None:
-        return None
-    return append(
-        EventKind.BALANCE_QUERIED,
-        subjects={"batch": batch.pk},
-        happened_at=at,
-        recorded_at=now,
-        by=by,
-        site=batch.site_id,
-        data={
-            "said": str(asked),
-            "difference_mbq": asked.difference_mbq,
-            "uncertainty_mbq": asked.uncertainty_mbq,
-            "entries": list(asked.entries),
-        },
-    )
+    asked = investigation(balance(entries, at, {container}))
+    return None if asked is None else investigations.ask(batch, container, asked, now=now, by=by)

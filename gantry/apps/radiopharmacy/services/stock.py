@@ -10,7 +10,7 @@ from gantry.apps.radiopharmacy.models import Batch, Dose, TracerDelivery, Tracer
 from gantry.domain.appointment import ACTIVE
 from gantry.domain.decay import Assay, Nuclide
 from gantry.domain.ledger import Way
-from gantry.domain.supply import Balance, BatchState, DoseState, OrderState, Wanted, left_mbq, needed_mbq
+from gantry.domain.supply import ENDED, Balance, BatchState, DoseState, OrderState, Wanted, left_mbq, needed_mbq
 from gantry.reference.protocols import product_of
 from gantry.reference.tracers import TRACERS
 
@@ -51,6 +51,9 @@ def other_ways(batch: Batch) -> list[Assay]:
 
 
 def left_in(batch: Batch, at: datetime) -> float:
+    """By the book. Nothing once the vial has ended and what was left of it was thrown away."""
+    if batch.state in ENDED and any(item.dose_id is None and item.at <= at for item in batch.waste.all()):
+        return 0.0
     return max(0.0, left_mbq(as_received(batch), taken_from(batch), at))
 
 
