@@ -9,6 +9,7 @@ from django import forms
 
 from gantry.apps.radiopharmacy.services.batches import LOSSES, DeliveryFacts
 from gantry.apps.radiopharmacy.services.carriage import Parcel
+from gantry.apps.radiopharmacy.services.orders import RunFacts
 from gantry.apps.radiopharmacy.services.sources import SourceFacts
 from gantry.apps.ui.fields import DateField, Input, MomentField, NumberField
 from gantry.apps.ui.forms import Form, Section
@@ -16,6 +17,7 @@ from gantry.domain.decay import Assay
 from gantry.domain.events import Cause, CauseCode, Initiator
 from gantry.domain.generator import Eluate, Kind
 from gantry.domain.instrument import DeviceKind, TestKind, linearity_percent, off_percent
+from gantry.domain.ordering import Payer, Tariff
 from gantry.domain.staff_dose import Part, Reading
 from gantry.domain.transport import Label
 from gantry.reference.causes import said
@@ -42,6 +44,12 @@ def activity(label: str, **more: Any) -> NumberField:
     return NumberField(label=label, unit="MBq", width="5", max_digits=9, decimal_places=2, **more)
 
 
+def pounds(label: str) -> NumberField:
+    return NumberField(
+        label=label, required=False, min_value=0, max_digits=8, decimal_places=2, widget=Input(width="5", inputmode="decimal", prefix="£")
+    )  # fmt: skip
+
+
 def instrument(names: Iterable[str] = ()) -> forms.CharField:
     return forms.CharField(label="Instrument", max_length=60, widget=Input(width="20", autocomplete="off"))
 
@@ -54,6 +62,65 @@ class OrderForm(Form):
 
 class ConfirmForm(Form):
     supplier_reference = forms.CharField(label="Supplier's reference", max_length=60, widget=Input(width="20"))
+
+
+class RunForm(Form):
+    """A run as a supplier offers it."""
+
+    tracer = forms.ChoiceField(label="Product")
+    supplier = forms.ChoiceField(label="Supplier")
+    production_site = forms.CharField(label="Production site", max_length=80)
+    due_at = MomentField(label="Due here", past=False, help_text="For example, tomorrow 07:00")
+    reference_at = MomentField(
+        label="Reference time", past=False, required=False, help_text="The time that it is due, if empty"
+    )
+    cut_off_at = MomentField(label="Orders until", past=False, help_text="For example, today 16:00")
+    capacity_mbq = activity("Most that it can bring, at the reference time", min_value=1)
+    run_pounds = pounds("For the run")
+    pounds_per_gbq = pounds("For each GBq at the reference time")
+    layout = (
+        Section("What comes", ("tracer:4", "supplier:4", "production_site:4")),
+        Section("When", ("due_at:4", "reference_at:4", "cut_off_at:4")),
+        Section("How much, and its price", ("capacity_mbq:4", "run_pounds:4", "pounds_per_gbq:4")),
+    )
+
+    def __init__(
+        self, *args: Any, suppliers: Iterable[tuple[str, str]], products: Iterable[tuple[str, str]], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["supplier"].choices = [("", "Choose"), *suppliers]
+        self.fields["tracer"].choices = [("", "Choose"), *products]
+
+    def facts(self) -> RunFacts:
+        given = self.cleaned_data
+        return RunFacts(
+            tracer=given["tracer"],
+            production_site=given["production_site"],
+            due_at=given["due_at"],
+            reference_at=given["reference_at"] or given["due_at"],
+            cut_off_at=given["cut_off_at"],
+            capacity_mbq=float(given["capacity_mbq"]),
+            tariff=Tariff(round((given["run_pounds"] or 0) * 100), round((given["pounds_per_gbq"] or 0) * 100)),
+        )
+
+
+class CancelForm(Form):
+    """Before the cut-off a reason is enough; after it the supplier is making it, and somebody pays."""
+
+    reason = forms.CharField(label="Why is it cancelled?", max_length=400)
+    payer = forms.ChoiceField(
+        label="Who pays for it?",
+        choices=[("", "Choose"), (Payer.PROVIDER.value, "We do"), (Payer.SUPPLIER.value, "The supplier bears it")],
+    )
+    agreed = forms.CharField(label="Who at the supplier agreed, if they bear it", required=False, max_length=160)
+
+    def __init__(self, *args: Any, late: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not late:
+            del self.fields["payer"], self.fields["agreed"]
+
+    def given_payer(self) -> Payer:
+        return Payer(self.cleaned_data.get("payer") or Payer.NOBODY)
 
 
 class ReceiveForm(Form):

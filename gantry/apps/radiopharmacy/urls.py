@@ -2,13 +2,24 @@
 
 from django.urls import path
 
-from gantry.apps.radiopharmacy.views import batches, carriage, doses, generators, holdings, instruments, staff, today
+from gantry.apps.radiopharmacy.views import (
+    batches,
+    carriage,
+    doses,
+    generators,
+    holdings,
+    instruments,
+    orders,
+    staff,
+    today,
+)
 
 app_name = "tracer"
 urlpatterns = [
     path("", today.today, name="today"),
-    path("runs/<uuid:run>/order/", today.order, name="order"),
-    path("orders/<uuid:key>/", today.one_order, name="one_order"),
+    path("runs/open/", orders.open_run, name="open_run"),
+    path("runs/<uuid:run>/order/", orders.order, name="order"),
+    path("orders/<uuid:key>/", orders.one_order, name="one_order"),
     path("orders/<uuid:order>/receive/", batches.receive, name="receive"),
     path("batches/<uuid:key>/", batches.batch, name="batch"),
     path("batches/<uuid:key>/draw/", doses.draw, name="draw"),

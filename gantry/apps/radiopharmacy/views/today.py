@@ -2,30 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from uuid import UUID
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 
 from gantry.apps.accounts.access import requires
-from gantry.apps.audit.services import Stale
-from gantry.apps.audit.timeline import timeline
 from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy import services
-from gantry.apps.radiopharmacy.forms import ConfirmForm, LossForm, OrderForm
 from gantry.apps.radiopharmacy.models import Batch, Dose, SupplyRun, TracerOrder
-from gantry.apps.radiopharmacy.services.allotments import LIVE_ORDERS, allotments_of, coming_mbq, promises
+from gantry.apps.radiopharmacy.services.allotments import LIVE_ORDERS, allotments_of
 from gantry.apps.radiopharmacy.services.stock import Hour, by_hour, hours_from
 from gantry.apps.radiopharmacy.views.sites import asked_day, site_for, sites_for, zone_of
 from gantry.apps.ui.charts import decay_chart
 from gantry.apps.ui.parts import Chart
 from gantry.domain.access import Verb
 from gantry.domain.decay import Assay
-from gantry.domain.lifecycle import IllegalMove
-from gantry.domain.supply import BatchState, OrderState
-from gantry.reference.hot_lab import DISPENSE_LOSS
+from gantry.domain.supply import IN_HAND, BatchState
 from gantry.reference.tracers import TRACERS
 
 
@@ -79,7 +72,7 @@ def today(request: HttpRequest) -> HttpResponse:
     moment = request.now if start <= request.now < end else start + timedelta(hours=7)
     products = sorted({b.tracer for b in batches} | {r.tracer for r in runs})
     hours = {product: by_hour(site, product, hours=hours_from(moment, 10)) for product in products}
-    waiting = Dose.objects.for_user(scope).filter(site=site, state__in=["prepared", "assigned"])
+    waiting = Dose.objects.for_user(scope).filter(site=site, state__in=IN_HAND)
     given = Dose.objects.for_user(scope).filter(site=site, state="administered", injected_at__range=(start, end))
     together = ("container", "batch", "appointment__referral__patient")
     with timezone.override(zone):
@@ -140,93 +133,3 @@ def chart(product: str, hours: list[Hour], site: Site) -> Chart:
         zone=zone_of(site),
         committed_at=committed,
     )
-
-
-@requires(Verb.ORDER_TRACER)
-def order(request: HttpRequest, run: UUID) -> HttpResponse:
-    """Order for a run: what its promises need at the reference time, worked out and shown."""
-    row = get_object_or_404(SupplyRun.objects.for_user(request.acting.scope).select_related("site", "supplier"), pk=run)
-    zone, nuclide = zone_of(row.site), services.nuclide_of(row.tracer)
-    wanted = list(promises(row))
-    booked = sum(p.activity_mbq for p in wanted)
-    suggested = booked * (1 + DISPENSE_LOSS.value) - coming_mbq(row)
-    initial = {"activity_mbq": max(0, round(suggested / 50) * 50) or None, "patients": len(wanted)}
-    form = OrderForm(request.POST or None, initial=initial, now=request.now, zone=zone)
-    with timezone.override(zone):
-        if request.method == "POST" and form.is_valid():
-            given = form.cleaned_data
-            try:
-                placed = services.place_order(
-                    row,
-                    activity_mbq=float(given["activity_mbq"]),
-                    patients=given["patients"],
-                    now=request.now,
-                    by=request.acting.actor,
-                )
-                messages.success(request, "Order placed. Confirm it when the supplier answers.")
-                return redirect("tracer:one_order", placed.pk)
-            except services.NotDone as refused:
-                for reason in refused.reasons:
-                    form.add_error(None, reason)
-        return render(
-            request,
-            "tracer/order.html",
-            {
-                "run": row,
-                "tracer": name_of(row.tracer),
-                "line": lines(SupplyRun.objects.for_user(request.acting.scope).filter(pk=row.pk), request.now)[0],
-                "people": len(wanted),
-                "booked": booked,
-                "loss": DISPENSE_LOSS,
-                "form": form,
-                "half_life": nuclide.half_life,
-            },
-            status=422 if form.errors else 200,
-        )
-
-
-@requires(*SEES)
-def one_order(request: HttpRequest, key: UUID) -> HttpResponse:
-    row = get_object_or_404(
-        TracerOrder.objects.for_user(request.acting.scope).select_related("run__supplier", "site"), pk=key
-    )
-    zone, what = zone_of(row.site), request.POST.get("what", "")
-    confirm = ConfirmForm(request.POST if what == "confirm" else None, prefix="confirm", now=request.now, zone=zone)
-    loss = LossForm(request.POST if what == "fail" else None, prefix="loss", now=request.now, zone=zone)
-    form = {"confirm": confirm, "fail": loss}.get(what)
-    with timezone.override(zone):
-        if request.method == "POST" and form is not None and form.is_valid() and request.acting.may(Verb.ORDER_TRACER):
-            return settle(request, row, what, form)
-        return render(
-            request,
-            "tracer/one_order.html",
-            {
-                "order": row,
-                "tracer": name_of(row.tracer),
-                "confirm": confirm,
-                "loss": loss,
-                "live": row.state in (OrderState.PLACED, OrderState.CONFIRMED),
-                "events": timeline(row.pk),
-                "may_order": request.acting.may(Verb.ORDER_TRACER),
-                "may_receive": request.acting.may(Verb.RECEIVE_TRACER),
-            },
-            status=422 if form is not None and form.errors else 200,
-        )
-
-
-def settle(request: HttpRequest, row: TracerOrder, what: str, form) -> HttpResponse:
-    now, by = request.now, request.acting.actor
-    try:
-        if what == "confirm":
-            services.confirm_order(
-                row, supplier_reference=form.cleaned_data["supplier_reference"], now=now, by=by
-            )  # fmt: skip
-            messages.success(request, "Confirmed.")
-        else:
-            event = services.fail_order(row, cause=form.given_cause(), now=now, by=by)
-            messages.warning(request, f"Failed. Appointments without activity: {len(event.data['displaced'])}.")
-    except Stale:
-        messages.warning(request, "Somebody was there first; look at what happened below.")
-    except IllegalMove:
-        messages.warning(request, "That cannot be done any more.")
-    return redirect("tracer:one_order", row.pk)
