@@ -105,15 +105,17 @@ APART = {"activity_mbq": 1.0, "half_life_s": 0.1, "weight_kg": 1.0}
 CLOCKS_APART_S = 60.0
 
 
-def disagreements(sources: Iterable[Stated]) -> list[Disagreement]:
+def disagreements(
+    sources: Iterable[Stated], *, apart_percent: Mapping[str, float] = APART, clocks_apart_s: float = CLOCKS_APART_S
+) -> list[Disagreement]:
     """What the sources do not agree about. Rounding and a minute between clocks are no disagreement."""
     listed, found = list(sources), []
     times = {s.source: s.injected_at for s in listed if s.injected_at is not None}
     if len(times) > 1:
         apart = (max(times.values()) - min(times.values())).total_seconds()
-        if apart > CLOCKS_APART_S:
+        if apart > clocks_apart_s:
             found.append(Disagreement("injected_at", dict(times), apart))
-    for what, percent in APART.items():
+    for what, percent in apart_percent.items():
         said = {s.source: float(v) for s in listed if (v := getattr(s, what)) is not None}
         if len(said) > 1 and (least := min(said.values())) > 0:
             apart = (max(said.values()) - least) / least * 100

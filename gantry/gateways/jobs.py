@@ -22,4 +22,5 @@ def dose_reports(timestamp: int) -> None:
     """Reads those that came in; puts ours among the images that have come since."""
     now = timezone.now()
     dose_incoming.read_new(now=now)
+    dose_incoming.read_injectors(now=now)
     dose_outgoing.join_images(now=now)

@@ -39,10 +39,18 @@ TELLERS_APART_PERCENT = Fact(
 )
 """Between what the room, an injector and a scanner say of one injection: beyond it somebody is asked to look."""
 CLOCKS_APART = Fact(
-    timedelta(minutes=1), "", "Clocks of calibrator, injector and scanner; F-18 loses 0.6 % in it", LIBRARY_FROM, recalled=True
+    timedelta(minutes=1),
+    "",
+    "Clocks of calibrator, injector and scanner; F-18 loses 0.6 % in it",
+    LIBRARY_FROM,
+    recalled=True,
 )
 INJECTOR_NEAR = Fact(
-    timedelta(minutes=30), "", "Further apart, two times are not taken for one injection", LIBRARY_FROM, notice="Assumed"
+    timedelta(minutes=30),
+    "",
+    "Further apart, two times are not taken for one injection",
+    LIBRARY_FROM,
+    notice="Assumed",
 )
 RESIDUAL_WITHIN = Fact(
     timedelta(minutes=30),

@@ -9,8 +9,9 @@ from django.conf import settings
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from gantry.apps.scanning.models import DoseObject, Instance
-from gantry.apps.scanning.services import dosing, images
+from gantry.apps.scanning.models import DoseObject, InjectorReport, Instance
+from gantry.apps.scanning.services import dosing, images, injectors
+from gantry.domain.injector import Told
 from gantry.gateways.dicom import ct_dose, dose_report
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,49 @@ def read_new(*, now: datetime) -> int:
         except OSError as fault:
             log.warning("dose report not there", extra={"instance": str(row.pk), "fault": type(fault).__name__})
     return len(rows)
+
+
+def read_injectors(*, now: datetime) -> int:
+    """Those of injectors: each read once; those that came before the room recorded the injection are judged again."""
+    rows = injectors.unread()
+    for row in rows:
+        try:
+            injectors.read(row, said_by(row), now=now)
+        except OSError as fault:
+            log.warning("injector report not there", extra={"report": str(row.pk), "fault": type(fault).__name__})
+    for row in injectors.waiting(now=now):
+        injectors.judge_again(row, now=now)
+    return len(rows)
+
+
+def said_by(row: InjectorReport) -> injectors.Said | None:
+    """Bare wall clocks are those of the injector's site. None where the tree states no administration."""
+    zone = ZoneInfo(row.site.zone if row.site else settings.TIME_ZONE)
+    with open(Path(settings.IMAGES_ROOT) / row.path, "rb") as file:
+        try:
+            report = dose_report.read(dcmread(file), zone)
+        # A tree of any shape may come; it is kept as a file all the same.
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError, EOFError) as fault:
+            log.info("states no injection", extra={"report": str(row.pk), "fault": type(fault).__name__})
+            return None
+    given = report.administration
+    return injectors.Said(
+        Told(
+            given.started_at,
+            given.clock_stated,
+            given.activity_said,
+            plain(given.activity_unit),
+            given.nuclide,
+            frozenset(uid for _, _, uid in report.predecessors),
+        ),
+        radiopharmaceutical=plain(given.agent.meaning) if given.agent else "",
+        manufacturer=plain(report.manufacturer),
+    )
+
+
+def plain(text: str) -> str:
+    """PostgreSQL's text takes no NUL, and some senders pad with it."""
+    return text.replace("\0", "").strip()
 
 
 def read_one(row: Instance, *, now: datetime) -> DoseObject:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -55,6 +56,7 @@ DIAGNOSTIC = Code("261004008", "SCT", "Diagnostic Intent")
 SERIES_NUMBER = 900
 """Beyond any that a scanner gives."""
 
+OFFSET = re.compile(r"[+-][0-9]{4}$")
 SCT_NUCLIDES = {fact.value: symbol for symbol, fact in RADIONUCLIDE_SCT.items()}
 
 
@@ -69,6 +71,11 @@ class Administration:
     started_at: datetime | None = None
     stopped_at: datetime | None = None
     activity_mbq: float | None = None
+    """None where another unit than MBq was stated: no unit is guessed or converted."""
+    activity_said: float | None = field(default=None, compare=False, repr=False)
+    activity_unit: str = field(default="", compare=False, repr=False)
+    clock_stated: bool = field(default=True, compare=False, repr=False)
+    """Whether its times say their offset; else they are wall clocks of the site."""
     before_mbq: float | None = None
     after_mbq: float | None = None
     volume_ml: float | None = None
@@ -150,9 +157,12 @@ def read(ds: Dataset, zone: ZoneInfo) -> DoseReport:
             event_uid=text(given, EVENT_UID),
             started_at=date_time(text(given, START), ds, zone),
             stopped_at=date_time(text(given, STOP), ds, zone),
-            activity_mbq=number(given, ACTIVITY),
-            before_mbq=number(given, BEFORE),
-            after_mbq=number(given, AFTER),
+            activity_mbq=in_mbq(given, ACTIVITY),
+            activity_said=number(given, ACTIVITY),
+            activity_unit=content.unit(given, ACTIVITY),
+            clock_stated=bool(OFFSET.search(text(given, START)) or word(ds, "TimezoneOffsetFromUTC")),
+            before_mbq=in_mbq(given, BEFORE),
+            after_mbq=in_mbq(given, AFTER),
             volume_ml=number(given, VOLUME),
             route=content.coded(given, ROUTE),
             dispense_unit=text(given, DISPENSE_UNIT),
@@ -168,6 +178,11 @@ def read(ds: Dataset, zone: ZoneInfo) -> DoseReport:
         height_m=number(about, HEIGHT),
         glucose_mmol_per_l=number(about, GLUCOSE),
     )
+
+
+def in_mbq(given: Dataset, name: content.Concept) -> float | None:
+    """TID 10022 states activities in MBq: a number in any other unit is not taken for one."""
+    return number(given, name) if content.unit(given, name) in ("MBq", "") else None
 
 
 def injections(ds: Dataset, zone: ZoneInfo) -> tuple[PetInjection, ...]:

@@ -13,8 +13,8 @@ from django.utils import timezone
 from pydicom.dataset import Dataset
 
 from gantry.apps.estate.models import Endpoint, EndpointKind
-from gantry.apps.scanning.models import Instance, ScheduledStep
-from gantry.apps.scanning.services import images, performed, worklist
+from gantry.apps.scanning.models import InjectorReport, Instance, ScheduledStep
+from gantry.apps.scanning.services import images, injectors, performed, worklist
 from gantry.domain.scan import StepState
 from gantry.gateways.database import Desk, reaches_the_database
 from gantry.gateways.dicom.commitment import CLASS_CONFLICT, NO_SUCH_OBJECT, Address, Asked, Commitment, Reported
@@ -58,10 +58,22 @@ def verified(desk: Desk, calling_ae_title: str) -> None:
 
 
 def keep(desk: Desk, stored: StoredInstance) -> Kept | Refusal:
-    answer = desk.ask(images.keep_instance, received(stored), now=timezone.now())
+    answer = desk.ask(keep_one, stored)
     if isinstance(answer, images.Conflict):
         return Refusal(Status.CONFLICT, answer.reason)
-    return Kept(answer.held)
+    return Kept(answer)
+
+
+def keep_one(stored: StoredInstance) -> str | images.Conflict:
+    """Images and what scanners report of them go to their study; an injector's report stands by itself."""
+    # Only a report costs the question who sent it.
+    if stored.sop_class_uid == injectors.DOSE_REPORT and injectors.is_ours_to_keep(
+        stored.sop_class_uid, stored.calling_ae_title
+    ):
+        row = injectors.keep(received(stored), now=timezone.now())
+        return row if isinstance(row, images.Conflict) else ""
+    answer = images.keep_instance(received(stored), now=timezone.now())
+    return answer if isinstance(answer, images.Conflict) else answer.held
 
 
 def received(stored: StoredInstance) -> images.ReceivedInstance:
@@ -111,7 +123,10 @@ def whole_number(text: str) -> int | None:
 def committed(asked: Asked, root: Path) -> Reported:
     """An instance is safe when its row is committed and its file is there, whole."""
     uids = [uid for _, uid in asked.instances]
-    rows = {row.sop_instance_uid: row for row in Instance.objects.filter(sop_instance_uid__in=uids)}
+    rows: dict[str, Instance | InjectorReport] = {
+        row.sop_instance_uid: row for row in InjectorReport.objects.filter(sop_instance_uid__in=uids)
+    }
+    rows |= {row.sop_instance_uid: row for row in Instance.objects.filter(sop_instance_uid__in=uids)}
     kept, failed = [], []
     for sop_class, uid in asked.instances:
         row = rows.get(uid)

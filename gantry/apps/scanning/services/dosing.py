@@ -14,6 +14,7 @@ from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.models import Event, OutboxMessage, OutboxState
 from gantry.apps.audit.services import Outgoing, Stale, append, enqueue
 from gantry.apps.estate.models import Site
+from gantry.apps.estate.services import why_not_measured_with
 from gantry.apps.referrals.models import RequestedProcedure
 from gantry.apps.scanning.models import (
     DOSE_CLASSES,
@@ -35,7 +36,11 @@ from gantry.domain.activity import why_review as why_tracer_review
 from gantry.domain.ct_dose import CtDose, CtEvent, Middle, StudyCt, middle_of, of_study
 from gantry.domain.ct_dose import why_review as why_ct_review
 from gantry.domain.events import Actor, EventKind, system
+from gantry.domain.injector import why_look
+from gantry.domain.instrument import DeviceKind
 from gantry.domain.scan import age_in_years
+from gantry.domain.uptake import Stated
+from gantry.reference.hot_lab import CLOCKS_APART, TELLERS_APART_PERCENT
 from gantry.reference.levels import FAR_PERCENT, HALF_BODY, MIDDLE_OF, MIDDLE_OVER_DAYS, ct_level, region_of
 from gantry.reference.schemes import CHILD_UNDER, FDG_REFERENCE_LEVEL
 from gantry.reference.tracers import tracer
@@ -46,6 +51,7 @@ SR = "1.2.840.10008.5.1.4.1.1.88.68"
 LOOK_BACK = timedelta(days=90)
 """A worker that was down for a season still reads what it missed."""
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+SAID_BY = {"pet_header": "the image header", "rrdsr": "the scanner's dose report"}
 
 
 # Ours
@@ -154,6 +160,7 @@ def keep_report(injection: Injection, written: Written, *, now: datetime) -> Dos
     ).pk
     row.save(force_insert=True)
     look_at_tracer(injection, now=now)
+    look_at_sources(injection, now=now)
     attach(row, written.series_uid, now=now)
     return row
 
@@ -288,7 +295,16 @@ def keep_tracer(
         )
     mbq = f"{seen.total_dose_mbq:.1f} MBq" if seen.total_dose_mbq else "no activity"
     record(instance.study, f"Tracer: {mbq}, said by {manufacturer or 'an unnamed maker'}", now=now)
+    look_at_study(instance.study, now=now)
     return row
+
+
+def look_at_study(study: Study, *, now: datetime) -> None:
+    given = Injection.objects.filter(visit__appointment__procedure=study.procedure_id) if study.procedure_id else []
+    for injection in (
+        given.select_related("visit__site", "visit__appointment__procedure__referral", "dose") if given else ()
+    ):
+        look_at_sources(injection, now=now)
 
 
 def keep_silent(instance: Instance, *, now: datetime) -> DoseObject:
@@ -344,6 +360,8 @@ def follow_match(event: Event) -> None:
     study = Study.objects.filter(pk=event.about.get("study"), state=StudyState.MATCHED).first()
     for row in DoseObject.objects.filter(study=study, kind="ct").prefetch_related("irradiations") if study else ():
         look_at_ct(study, as_dose(row), now=event.recorded_at)
+    if study:
+        look_at_study(study, now=event.recorded_at)
 
 
 def look_at_ct(study: Study, dose: CtDose, *, now: datetime) -> DoseReview | None:
@@ -371,6 +389,45 @@ def look_at_tracer(injection: Injection, *, now: datetime) -> DoseReview | None:
     far = FAR_PERCENT["tracer"].value
     said = why_tracer_review(injection.dose.net_mbq or 0.0, weight, FDG_REFERENCE_LEVEL.value, far_percent=far)
     return ask_review(procedure, "tracer", [said] if said else [], site=site.pk, now=now)
+
+
+def look_at_sources(injection: Injection, *, now: datetime) -> DoseReview | None:
+    """Whoever else speaks of this injection against the room's record: beyond tolerance somebody looks, and none is averaged."""
+    zone, dose = ZoneInfo(injection.visit.site.zone), injection.dose
+    procedure = injection.visit.appointment.procedure
+    room = Stated("the room", injection.injected_at.astimezone(zone), dose.net_mbq or dose.drawn_mbq)
+    apart, clocks = TELLERS_APART_PERCENT.value, CLOCKS_APART.value
+    reasons = list(why_look(room, standing_sources(injection), apart_percent=apart, clocks_apart=clocks))
+    for report in injection.injector_reports.filter(state="matched").select_related("device__site"):
+        if report.device is not None:
+            site, name = report.device.site, report.device.name
+            reasons += why_not_measured_with(site, name, kind=DeviceKind.INJECTOR, at=injection.injected_at)
+    return ask_review(procedure, "sources", reasons, site=injection.visit.site_id, now=now)
+
+
+def standing_sources(injection: Injection) -> list[Stated]:
+    """What injectors and scanners say of it and have not replaced."""
+    reports = list(injection.injector_reports.filter(state="matched").select_related("device"))
+    gone = {uid for one in reports for uid in one.replaces}
+    found = [
+        Stated(one.device.name if one.device else one.calling_ae_title, one.injected_at, one.mbq)
+        for one in reports
+        if one.sop_instance_uid not in gone
+    ]
+    records = list(DoseRecord.objects.filter(study__procedure=injection.visit.appointment.procedure_id))
+    gone = {uid for one in records for uid in one.replaces}
+    for one in records:
+        # A protocol with two injections has a scanner speak of each: it is held against the nearer.
+        if one.report_uid not in gone and nearest_injection(one, injection) == injection.pk:
+            found.append(Stated(SAID_BY.get(one.source, one.source), one.injected_at, one.total_dose_mbq))
+    return list(dict.fromkeys(found))
+
+
+def nearest_injection(record: DoseRecord, injection: Injection) -> UUID:
+    same = Injection.objects.filter(visit__appointment__procedure=injection.visit.appointment.procedure_id)
+    times = list(same.values_list("pk", "injected_at"))
+    at = record.injected_at
+    return min(times, key=lambda each: abs(each[1] - at))[0] if at and times else injection.pk
 
 
 @transaction.atomic

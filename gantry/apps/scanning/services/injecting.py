@@ -9,7 +9,8 @@ from django.db import transaction
 from gantry.apps.accounts.models import Person
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services.need import prescribed_mbq
-from gantry.apps.estate.models import Scanner
+from gantry.apps.estate.models import Device, Scanner, Site
+from gantry.apps.estate.services import why_not_measured_with
 from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.radiopharmacy.services import Impossible, administer, assign, why_not_itself, why_not_this_dose
 from gantry.apps.radiopharmacy.services.doses import batch_facts
@@ -37,6 +38,7 @@ from gantry.apps.scanning.services.steps import (
 from gantry.domain.activity import why_not_individually, why_out_of_tolerance
 from gantry.domain.events import Actor, EventKind
 from gantry.domain.injecting import why_no_scan, why_not_again, why_not_inject
+from gantry.domain.instrument import DeviceKind
 from gantry.domain.scan import (
     Act,
     Done,
@@ -168,6 +170,7 @@ def why_not(
     at: datetime,
     match: Match | None = None,
     fallback: Scanner | None = None,
+    injector: Device | None = None,
 ) -> NotAuthorised:
     """Every reason at once, for the page and for the verb. Empty reasons: it may be given."""
     step = step_of(protocol_of(visit), step_key)
@@ -176,7 +179,19 @@ def why_not(
     # Without an authorisation that stands, a child has none of their own.
     if is_child(visit, at):
         never += facts.not_authorised
-    return NotAuthorised(presence_breaches(visit, at) + list(why_not_injected(facts)), never)
+    reasons = presence_breaches(visit, at) + list(why_not_injected(facts))
+    return NotAuthorised([*reasons, *why_not_by_device(visit, injector, at=at)], never)
+
+
+def why_not_by_device(visit: Visit, injector: Device | None, *, at: datetime) -> list[str]:
+    """An automatic injector measures what it gives: without today's test nothing is authorised through it."""
+    if injector is None:
+        return []
+    return why_not_measured_with(visit.site, injector.name, kind=DeviceKind.INJECTOR, at=at)
+
+
+def injectors_at(site: Site) -> list[Device]:
+    return list(Device.objects.filter(site=site, kind=DeviceKind.INJECTOR, retired_at=None).order_by("name"))
 
 
 def is_child(visit: Visit, at: datetime) -> bool:
@@ -199,6 +214,7 @@ def inject(
     already_happened: bool = False,
     body_site: str = "",
     fallback: Scanner | None = None,
+    injector: Device | None = None,
 ) -> Injection | NotAuthorised:
     """Authorise and record, or say why not. `already_happened` records regardless; what was wrong is a breach.
 
@@ -213,7 +229,7 @@ def inject(
         raise AlreadyRecorded(earlier)
     if dose.state not in (DoseState.PREPARED, DoseState.ASSIGNED):
         raise Impossible(f"This dose is already {DoseState(dose.state).replace('_', ' ')}")
-    judged = why_not(visit, step_key, dose, at=injected_at, match=match, fallback=fallback)
+    judged = why_not(visit, step_key, dose, at=injected_at, match=match, fallback=fallback, injector=injector)
     lifted = bool(override_reason.strip()) and not judged.never
     if judged.reasons and not already_happened and not lifted:
         return judged
@@ -231,6 +247,7 @@ def inject(
             "breach": judged.reasons,
             "override": override_reason.strip(),
             "fallback": fallback.pk if fallback else None,
+            "injector": injector.name if injector else "",
             "body_site": body_site.strip(),
         },
     )
@@ -259,6 +276,7 @@ def inject(
         breach=judged.reasons,
         override_reason=override_reason.strip(),
         fallback=fallback,
+        injector=injector,
         event=event.pk,
     )
 

@@ -191,18 +191,20 @@ def _study(received: ReceivedInstance, now: datetime) -> tuple[UUID, str]:
 
 def match(received: ReceivedInstance) -> tuple[RequestedProcedure | None, str]:
     """The one procedure whose NHS number and accession number are both those sent; else the reason there is none."""
-    if not received.accession_number:
+    return whose(received.accession_number, received.nhs_number)
+
+
+def whose(accession_number: str, nhs_number: str) -> tuple[RequestedProcedure | None, str]:
+    if not accession_number:
         return None, "No accession number was sent"
-    if not received.nhs_number or not valid_nhs_number(received.nhs_number):
+    if not nhs_number or not valid_nhs_number(nhs_number):
         return None, "No valid NHS number was sent"
     procedure = (
-        RequestedProcedure.objects.select_related("referral__patient")
-        .filter(accession_number=received.accession_number)
-        .first()
+        RequestedProcedure.objects.select_related("referral__patient").filter(accession_number=accession_number).first()
     )
     if procedure is None:
-        return None, f"No request has the accession number {received.accession_number}"
-    if procedure.referral.patient.nhs_number != received.nhs_number:
+        return None, f"No request has the accession number {accession_number}"
+    if procedure.referral.patient.nhs_number != nhs_number:
         return None, "The accession number is of a request for another NHS number"
     return procedure, ""
 
@@ -239,7 +241,7 @@ def _announce(study: Study, reason: str, received: ReceivedInstance, now: dateti
         )
         return
     site = site_of(received.calling_ae_title, now)
-    provider = site.network.provider_id if site else _only_provider()
+    provider = site.network.provider_id if site else only_provider()
     ReconcileItem.objects.create(
         study=study,
         site=site,
@@ -306,7 +308,7 @@ def site_of(ae_title: str, now: datetime) -> Site | None:
     )
 
 
-def _only_provider() -> UUID | None:
+def only_provider() -> UUID | None:
     """Images from an unknown scanner still need somebody: the provider, where the installation has one."""
     providers = list(Network.objects.values_list("provider", flat=True).distinct().order_by("provider")[:1])
     return providers[0] if providers else None
