@@ -56,6 +56,7 @@ END = {
 }
 """The account at the far end of each way that crosses a container's wall."""
 
+_FAR_ENDS = frozenset(END.values())
 INWARD = frozenset({Way.RECEIVED, Way.ELUTED, Way.TRANSFERRED_IN})
 STILL_HERE = frozenset({Way.RESIDUAL, Way.WASTED, Way.SPILT, Way.SAMPLED})
 """Out of its container, and still on the premises until it has decayed or is disposed of."""
@@ -110,8 +111,7 @@ def standing(entries: Iterable[Entry]) -> list[Entry]:
 
 def containers(entries: Iterable[Entry]) -> frozenset[str]:
     """Every vial and syringe that the entries name; the far ends of the ways are none."""
-    ends = set(END.values())
-    return frozenset(name for each in entries for name in (each.source, each.target) if name not in ends)
+    return frozenset(name for each in entries for name in (each.source, each.target) if name not in _FAR_ENDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,16 @@ class Line:
     way: Way
     activity_mbq: float
     entries: tuple[str, ...]
+
+
+class Verdict(StrEnum):
+    """Whether a statement balances, and against what."""
+
+    ASK = "ask"
+    AGREES = "agrees"
+    """With what was measured, within the instruments' uncertainty."""
+    BY_THE_BOOK = "by the book"
+    """Nobody measured what is left: it is what the entries leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +166,14 @@ class Balance:
     def within(self) -> bool:
         return abs(self.difference_mbq) <= self.uncertainty_mbq + FUZZ * (self.in_mbq + self.out_mbq)
 
-    def of(self, way: Way) -> float:
-        return sum(line.activity_mbq for line in (*self.into, *self.out) if line.way is way)
+    @property
+    def verdict(self) -> "Verdict":
+        if not self.within:
+            return Verdict.ASK
+        return Verdict.AGREES if self.in_play else Verdict.BY_THE_BOOK
+
+    def of(self, *ways: Way) -> float:
+        return sum(line.activity_mbq for line in (*self.into, *self.out) if line.way in ways)
 
 
 FUZZ = 1e-9
@@ -204,6 +220,37 @@ def balance(
     return Balance(
         at, _lines(into, at), _lines(out, at), left, book, uncertainty(terms), tuple(_keys(terms))
     )  # fmt: skip
+
+
+def by_container(entries: Iterable[Entry], at: datetime, *, until: datetime | None = None) -> dict[str, Balance]:
+    """The statement of each container by itself. What is drawn from one into another is in both, out and in."""
+    touching: dict[str, list[Entry]] = {}
+    for each in standing(entries):
+        for name in {each.source, each.target} - _FAR_ENDS:
+            touching.setdefault(name, []).append(each)
+    return {name: balance(mine, at, {name}, until=until) for name, mine in touching.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """One entry of a container, and what the book leaves in it after that entry, at the entry's own moment."""
+
+    entry: Entry
+    moved_mbq: float
+    """At that moment: into it above nothing, out of it below; nothing for a count."""
+    left_mbq: float
+
+
+def running(entries: Iterable[Entry], name: str) -> list[After]:
+    """Where each megabecquerel of one container went, line by line. The book alone: a count changes nothing in it."""
+    mine = [each for each in standing(entries) if name in (each.source, each.target)]
+    lines = []
+    for number, each in enumerate(mine, 1):
+        at = each.assay.at
+        left = sum(term.sign * term.activity_mbq for term in _moved(mine[:number], name, at))
+        sign = (each.target == name) - (each.source == name)
+        lines.append(After(each, sign * each.assay.activity_mbq, left))
+    return lines
 
 
 def _moved(entries: Iterable[Entry], name: str, at: datetime) -> list[Term]:

@@ -25,11 +25,14 @@ from gantry.domain.ledger import (
     END,
     Entry,
     Instrument,
+    Verdict,
     Way,
     balance,
+    by_container,
     containers,
     investigation,
     on_site_mbq,
+    running,
     standing,
 )
 from gantry.reference.nuclides import F18, GA68
@@ -117,6 +120,41 @@ def test_movement_after_a_count_does_not_disturb_what_was_counted():
     book = [received(), counted("V1", 10_000), drawn(500, at=AT + 30 * MINUTE)]
     said = balance(book, AT + 60 * MINUTE, {"V1"})
     assert isclose(said.difference_mbq, 0, abs_tol=1e-6)
+
+
+def test_a_whole_day_is_stated_at_one_instant_before_or_after_and_nothing_that_happened_later_counts():
+    late = AT + 120 * MINUTE
+    book = [received(), drawn(300, at=late), out(Way.WASTED, "V1", 50, late + MINUTE)]
+    said = balance(book, AT, until=late)
+    assert isclose(said.in_mbq, 10_000) and not said.of(Way.WASTED) and isclose(said.left_mbq, 10_000)
+    vial = balance(book, AT, {"V1"}, until=late)
+    assert isclose(vial.of(Way.DRAWN), Assay(F18, 300, late).activity_at(AT)) and vial.of(Way.DRAWN) > 300
+    assert isclose(vial.in_mbq, vial.out_mbq + vial.left_mbq)
+
+
+def test_each_container_is_stated_alone_and_together_they_are_the_whole():
+    """Draws are out of one and into another; a verdict says what it rests on."""
+    late = AT + 60 * MINUTE
+    book = [
+        received(), drawn(300), drawn(400, "S2"), out(Way.ADMINISTERED, "S1", 280, AT + 5 * MINUTE),
+        out(Way.RESIDUAL, "S1", 6, AT + 20 * MINUTE), counted("V1", 9_300, AT + MINUTE), counted("S2", 300, AT + MINUTE),
+    ]  # fmt: skip
+    parts, whole = by_container(book, late), balance(book, late)
+    assert parts.keys() == {"V1", "S1", "S2"}
+    assert all(parts[name] == balance(book, late, {name}) for name in parts)
+    assert isclose(sum(part.left_mbq for part in parts.values()), whole.left_mbq)
+    assert isclose(sum(p.of(Way.ADMINISTERED, Way.RESIDUAL) for p in parts.values()), whole.out_mbq)
+    verdicts = {name: part.verdict for name, part in parts.items()}
+    assert verdicts == {"V1": Verdict.AGREES, "S1": Verdict.BY_THE_BOOK, "S2": Verdict.ASK}
+
+
+def test_a_container_is_read_line_by_line_with_what_each_leaves():
+    book = [received(1_000), drawn(300), counted("V1", 690, AT + MINUTE), out(Way.SPILT, "V1", 20, AT + 110 * MINUTE)]
+    lines = running(book, "V1")
+    assert [round(line.moved_mbq) for line in lines] == [1_000, -300, 0, -20]
+    assert [round(line.left_mbq, 1) for line in lines[:2]] == [1_000, 700]
+    assert isclose(lines[3].left_mbq, Assay(F18, 700, AT).activity_at(AT + 110 * MINUTE) - 20)
+    assert [line.entry.key for line in running(book, "S1")] == [book[1].key] and running(book, "S1")[0].left_mbq == 300
 
 
 def test_what_is_in_a_person_is_no_longer_a_holding():
