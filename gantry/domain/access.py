@@ -17,6 +17,7 @@ class Role(StrEnum):
     SESSION_LEAD = "session_lead"
     REPORTER = "reporter"
     MANAGER = "manager"
+    CLINICAL_LEAD = "clinical_lead"
     INTERFACE = "interface"
     """A system that speaks for an organisation (an integration engine)."""
 
@@ -43,6 +44,7 @@ class Verb(StrEnum):
     REVIEW_DOSE = "review_dose"
     OWN_FAILURES = "own_failures"
     CORRECT_CAUSE = "correct_cause"
+    SIGN_WEIGHTS = "sign_weights"
     BREAK_GLASS = "break_glass"
 
 
@@ -71,6 +73,7 @@ VERBS: Mapping[Role, frozenset[Verb]] = {
         V.CORRECT_CAUSE,
     },
     R.REPORTER: _SEE | {V.REPORT, V.VERIFY_REPORT, V.CHECK_IMAGES, V.READ_REPORT, V.RECONCILE, V.BREAK_GLASS},
+    R.CLINICAL_LEAD: _SEE | {V.SIGN_WEIGHTS, V.SEE_BOARD, V.SEE_MEASURES, V.READ_REPORT},
     R.MANAGER: _SEE | {V.SEE_MEASURES, V.OWN_FAILURES, V.CORRECT_CAUSE, V.SEE_BOARD, V.RECONCILE, V.READ_REPORT},
 }
 

@@ -8,13 +8,6 @@ TRANSPORT_PENCE_PER_KM = Fact(
 )
 JOURNEY_MIN_PER_KM = Fact(1.5, "minutes a km", "Ours: town and country roads mixed", LIBRARY_FROM, notice="Assumed")
 GETTING_READY_MIN = Fact(20, "minutes", "Ours: from the door to the road and from the car park in", LIBRARY_FROM, notice="Assumed")  # fmt: skip
-PRIORITY_WEIGHTS = Fact(
-    {1: 1, 2: 2, 3: 4},
-    "weight by DID priority",
-    "Ours: routine, urgent, two-week-wait type; a clinical lead signs the weights",
-    LIBRARY_FROM,
-    notice="Assumed",
-)
 FASTING_BEFORE_ARRIVAL_MIN = Fact(
     360,
     "minutes",

@@ -1,5 +1,6 @@
-"""Day plans by version, people's locks, and what was chosen after a failure."""
+"""Day plans by version, people's locks, what was chosen after a failure, and what a site's day is reckoned with."""
 
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
@@ -146,3 +147,156 @@ class RecoveryMove(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return of_referrals(scope, "was__referral")
+
+
+class DayFacts(Row):
+    """What a site's day has beyond its sessions and rooms. Empty is not said: the plan then reckons as booking does."""
+
+    site = models.OneToOneField("estate.Site", on_delete=models.PROTECT, related_name="day_facts")
+    doors_open = models.TimeField(null=True)
+    """Local time: nobody arrives before."""
+    doors_close = models.TimeField(null=True)
+    """Local time: everybody has left."""
+    paid_until = models.TimeField(null=True)
+    """Local time: work on a scanner after it is overtime."""
+    injectors = models.PositiveSmallIntegerField(null=True)
+    """Injections that can be given at once, by people or by machines."""
+    by_name = models.CharField(max_length=120)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.site)
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+class Attendance(models.TextChoices):
+    ANAESTHETIST = "anaesthetist", "Anaesthetist"
+    PLAY_SPECIALIST = "play_specialist", "Play specialist"
+
+
+class PeopleSession(Row):
+    """When an anaesthetist or a play specialist is at a site, and how many of them."""
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="people_sessions")
+    kind = models.CharField(max_length=16, choices=Attendance)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    people = models.PositiveSmallIntegerField(default=1)
+    by_name = models.CharField(max_length=120)
+    at = models.DateTimeField()
+    called_off_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(ends_at__gt=models.F("starts_at")), name="people_session_length"),
+        ]
+        indexes = [models.Index(fields=["site", "starts_at"], name="people_session_day")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.starts_at:%Y-%m-%d %H:%M}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+class Fitting(models.TextChoices):
+    FLAT_COUCH = "flat_couch", "Flat couch for radiotherapy planning"
+    CONTRAST_INJECTOR = "contrast_injector", "Contrast injector"
+
+
+class ScannerFittings(Row):
+    """What one scanner has that its neighbour may not. Without a row it has what its site says it has."""
+
+    scanner = models.OneToOneField("estate.Scanner", on_delete=models.PROTECT, related_name="fittings")
+    has = ArrayField(models.CharField(max_length=20, choices=Fitting), default=list)
+    by_name = models.CharField(max_length=120)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return ", ".join(self.has)
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return models.Q()
+
+
+class SupplierTerms(Row):
+    """What a supplier's contract says of one tracer at one site; a price on the run itself comes first."""
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="supplier_terms")
+    supplier = models.ForeignKey("estate.Organisation", on_delete=models.PROTECT, related_name="+")
+    tracer = models.CharField(max_length=40)
+    least_mbq = models.FloatField(default=0)
+    """The smallest order that they take."""
+    price_pence = models.PositiveIntegerField(default=0)
+    """For a run, whatever its size."""
+    price_pence_per_gbq = models.PositiveIntegerField(default=0)
+    by_name = models.CharField(max_length=120)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["site", "supplier", "tracer"], name="supplier_terms_once"),
+            models.CheckConstraint(condition=models.Q(least_mbq__gte=0), name="supplier_terms_least"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tracer} from {self.supplier}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+class StatedTimes(Row):
+    """When a patient can come and when it suits them, as they or their transport said it. Local times of day."""
+
+    referral = models.OneToOneField("referrals.Referral", on_delete=models.PROTECT, related_name="stated_times")
+    arrive_from = models.TimeField(null=True)
+    arrive_by = models.TimeField(null=True)
+    suits_from = models.TimeField(null=True)
+    """Of the scan."""
+    suits_to = models.TimeField(null=True)
+    why = models.CharField(max_length=200)
+    by_name = models.CharField(max_length=120)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.why
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_referrals(scope)
+
+
+class WeightsSigned(Row):
+    """A clinical lead's signature under one set of values. Never edited: other values need another signature."""
+
+    organisation = models.ForeignKey("estate.Organisation", on_delete=models.PROTECT, related_name="+")
+    """The provider whose days are weighed."""
+    digest = models.CharField(max_length=16)
+    values = models.JSONField()
+    """As they were shown to whoever signed."""
+    valid_from = models.DateField()
+    person = models.ForeignKey("accounts.Person", on_delete=models.PROTECT, related_name="+")
+    by_name = models.CharField(max_length=120)
+    registration = models.CharField(max_length=40, blank=True)
+    at = models.DateTimeField()
+    event = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "digest", "valid_from"], name="weights_signed_once"),
+        ]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.digest} by {self.by_name}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return models.Q(organisation__in=scope.organisations)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from gantry.apps.audit.models import Event
 from gantry.apps.booking.calendar import FAULT_SHUTS_FOR
 from gantry.apps.booking.models import Appointment, Reservation
-from gantry.apps.booking.services import offers_for, one_each, prescribed_mbq, shape_for
+from gantry.apps.booking.services import offers_for, one_each, prescribed_for, shape_for
 from gantry.apps.booking.services.need import nuclide_for
 from gantry.apps.booking.services.offering import Offer
 from gantry.apps.booking.services.places import why_not
@@ -19,46 +19,58 @@ from gantry.apps.estate.models import (
     Closure,
     Deployment,
     Fault,
-    Room,
-    RoomKind,
     Scanner,
     Session,
     Site,
 )
-from gantry.apps.radiopharmacy.models import Dose, SupplyRun
+from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.scheduling.models import Lock as LockRow
+from gantry.apps.scheduling.models import StatedTimes
+from gantry.apps.scheduling.services.reckoning import (
+    ALL_DAY,
+    Minutes,
+    Terms,
+    fittings,
+    needs_of,
+    place_of,
+    stated_of,
+    steps_of,
+    suits,
+    terms_of,
+    under_anaesthetic,
+    with_play_specialist,
+)
 from gantry.domain.appointment import ADULT_AGE, CLEANING, AppointmentState, Planned, planned
 from gantry.domain.events import EventKind, Initiator
 from gantry.domain.scan import Act
+from gantry.domain.scheduling import check
+from gantry.domain.scheduling.as_booked import as_booked
 from gantry.domain.scheduling.failures import Circumstances, OtherDay, Standing, without
 from gantry.domain.scheduling.problem import (
     Day,
     Delivery,
     Lock,
     Patient,
-    Place,
     Plan,
     PlannedVisit,
-    Steps,
     Told,
     Tracer,
     Uptake,
     Window,
 )
 from gantry.domain.scheduling.problem import Scanner as DayScanner
+from gantry.domain.scheduling.weights import Weights, weight_of
 from gantry.domain.supply import DoseState
+from gantry.reference.day_plans import weights_on
 from gantry.reference.protocols import product_of, protocol, usual_for
 from gantry.reference.recovering import (
     GETTING_READY_MIN,
     JOURNEY_MIN_PER_KM,
-    PRIORITY_WEIGHTS,
     TRANSPORT_PENCE_PER_KM,
 )
 
 GRID_MIN = 5
-ALL_DAY = Window(-24 * 60, 48 * 60)
 SHOWN = (AppointmentState.BOOKED, AppointmentState.TOLD, AppointmentState.ARRIVED, AppointmentState.FULFILLED)
-ANAESTHETIC = ("general_anaesthetic", "iv_sedation")
 OTHER_SITES = 2
 UNDONE = "recovery undone"
 """The note of a cause by which everybody went back to where they were."""
@@ -78,9 +90,16 @@ class Built:
     sites: Mapping[str, Site]
     locks: Mapping[str, LockRow]
     circumstances: Mapping[str, Circumstances]
+    strict: Day
+    """As the rows say it. `day` is wider where what is booked is not kept by them, so that everybody keeps their place."""
 
     def at(self, minute: int) -> datetime:
         return self.day.at(minute)
+
+    @property
+    def strained(self) -> list[str]:
+        """What the day as it is booked breaks already, by the rows."""
+        return check.faults(self.strict, self.plan)
 
 
 def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
@@ -99,46 +118,50 @@ def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
     )  # fmt: skip
     others = _other_sites(site, rows) if wide else []
     sites = [site, *others]
-    minute = Minutes(origin)
+    minute = Minutes(origin, site.zone)
     injections = _injections(rows)
     locks = {str(row.appointment_id): row for row in LockRow.objects.filter(appointment__in=rows, lifted_at=None)}
     moves = _moves_before(rows)
     allotments = _allotments(sites, rows, origin, end)
-    prices = _prices(allotments)
+    terms = terms_of(allotments.values())
     scanners, facts = _scanners(site, others, rows, minute, now)
-    weights = {row.referral.weight_kg or 0 for row in rows}
-    heavy = {kg for kg in weights if any(kg > s.max_weight_kg for s in scanners.values())}
-    asleep = _at_once([row for row in rows if _under_anaesthetic(row)])
+    by_id = {s.pk: s for s in sites}
+    fitted = fittings([s.pk for s in scanners.values()], {s.pk: by_id[facts[str(s.pk)][0]] for s in scanners.values()})
+    stated, weights = stated_of(rows), weights_on(on).value
+    kilos = {row.referral.weight_kg or 0 for row in rows}
+    heavy = {kg for kg in kilos if any(kg > s.max_weight_kg for s in scanners.values())}
     patients = [
-        _patient(row, minute, injections.get(row.pk), locks.get(str(row.pk)), moves.get(row.procedure_id, 0), heavy)
+        _patient(
+            row, minute, injections.get(row.pk), locks.get(str(row.pk)), moves.get(row.procedure_id, 0), heavy,
+            stated.get(row.referral_id), weights,
+        )
         for row in rows
-    ]
+    ]  # fmt: skip
     day = Day(
         origin=origin,
         zone=site.zone,
         tracers=_tracers(rows),
-        places=tuple(_place(s, site, minute, end, asleep) for s in sites),
+        places=tuple(place_of(s, site, minute, end) for s in sites),
         scanners=tuple(
             DayScanner(
                 ref,
                 str(facts[ref][0]),
                 facts[ref][1],
-                frozenset(_takes(kg) for kg in heavy if scanner.max_weight_kg >= kg),
+                fitted[scanner.pk] | {_takes(kg) for kg in heavy if scanner.max_weight_kg >= kg},
                 int(CLEANING.total_seconds() // 60),
             )
             for ref, scanner in scanners.items()
         ),
-        deliveries=tuple(_delivery(a, site, rows, minute, prices) for a in allotments.values()),
+        deliveries=tuple(_delivery(a, site, rows, minute, terms) for a in allotments.values()),
         patients=tuple(patients),
-        # As booking reserves them: the room from arrival to the scan; nothing limits injectors or toilets there.
-        steps=Steps(room_before_min=24 * 60, void_min=0, inject_min=0, anaesthesia_after_min=0),
+        steps=steps_of(rows),
         grid_min=_grid(rows, minute),
     )
     plan = Plan(tuple(_visit(row, minute, injections.get(row.pk)) for row in rows))
     return Built(
         site,
         on,
-        day,
+        as_booked(day, plan),
         plan,
         {str(row.pk): row for row in rows},
         scanners,
@@ -146,17 +169,8 @@ def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
         {str(s.pk): s for s in sites},
         locks,
         _circumstances(rows, injections, others, now) if wide else {},
+        day,
     )
-
-
-class Minutes:
-    """Minutes from the day's origin."""
-
-    def __init__(self, origin: datetime) -> None:
-        self.origin = origin
-
-    def __call__(self, moment: datetime) -> int:
-        return round((moment - self.origin).total_seconds() / 60)
 
 
 def _grid(rows: Sequence[Appointment], minute: Minutes) -> int:
@@ -189,11 +203,18 @@ def _takes(kg: float) -> str:
 
 
 def _patient(
-    row: Appointment, minute: Minutes, injected_at: datetime | None, lock: LockRow | None, moves: int, heavy: set[float]
+    row: Appointment,
+    minute: Minutes,
+    injected_at: datetime | None,
+    lock: LockRow | None,
+    moves: int,
+    heavy: set[float],
+    stated: StatedTimes | None,
+    weights: Weights,
 ) -> Patient:
     shape, referral = shape_for(row.procedure), row.referral
     uptake = minute(row.scan_at) - minute(row.injection_at)
-    needs = set(referral.capabilities)
+    needs = needs_of(row)
     if referral.weight_kg in heavy and referral.weight_kg <= row.scanner.max_weight_kg:
         needs.add(_takes(referral.weight_kg))
     locked = None
@@ -203,17 +224,20 @@ def _patient(
     return Patient(
         ref=str(row.pk),
         tracer=product_of(row.procedure.tracer),
-        activity_mbq=prescribed_mbq(row.authorisation),
+        activity_mbq=prescribed_for(row),
         # Booking keeps the protocol's own uptake; only somebody injected has the whole window.
         uptake=window_of(row, uptake) if injected_at else Uptake(uptake, uptake, uptake),
         scan_min=minute(row.ends_at) - minute(row.scan_at),
         preparation_min=minute(row.injection_at) - minute(row.arrival_at) or shape.preparation_min,
-        recovery_min=0,
-        earliest_min=ALL_DAY.start,
+        recovery_min=shape.recovery_min,
+        earliest_min=minute.local(stated.arrive_from) if stated and stated.arrive_from else ALL_DAY.start,
+        latest_min=minute.local(stated.arrive_by) if stated and stated.arrive_by else None,
         limit_min=_limit_min(row, minute),
-        weight=PRIORITY_WEIGHTS.value.get(referral.priority, 1),
+        weight=weight_of(weights, priority=referral.priority, days_left=_days_left(row, minute)),
         needs=frozenset(needs),
-        anaesthetist=_under_anaesthetic(row),
+        anaesthetist=under_anaesthetic(row),
+        play_specialist=with_play_specialist(row),
+        prefers=suits(row, stated, minute),
         told=Told(str(row.site_id), minute(row.arrival_at), moves) if told else None,
         lock=locked,
     )
@@ -221,20 +245,13 @@ def _patient(
 
 def _limit_min(row: Appointment, minute: Minutes) -> int | None:
     """The day's last minute when the pathway's clock ends on it; a clock that ended before has none left to keep."""
-    zone = ZoneInfo(row.site.zone)
-    on = minute.origin.astimezone(zone).date()
-    if row.referral.breach_on != on:
+    if row.referral.breach_on != minute.on:
         return None
-    return minute(datetime.combine(on + timedelta(days=1), time(), zone)) - 1
+    return minute(datetime.combine(minute.on + timedelta(days=1), time(), minute.zone)) - 1
 
 
-def _under_anaesthetic(row: Appointment) -> bool:
-    return row.referral.answers.get("anaesthetic_required") in ANAESTHETIC and "anaesthesia" in row.site.capabilities
-
-
-def _at_once(rows: Sequence[Appointment]) -> int:
-    """How many anaesthetists the day as it is booked counts on: booking has no rota of them."""
-    return max((sum(b.scan_at <= a.scan_at < b.ends_at for b in rows) for a in rows), default=1)
+def _days_left(row: Appointment, minute: Minutes) -> int | None:
+    return (row.referral.breach_on - minute.on).days if row.referral.breach_on else None
 
 
 def window_of(row: Appointment, planned: int) -> Uptake:
@@ -270,18 +287,14 @@ def _allotments(
     return {str(row.pk): row for row in (that_day | used).distinct().order_by("usable_from", "pk")}
 
 
-def _prices(allotments: Mapping[str, ActivityAllotment]) -> dict[UUID, int]:
-    runs = SupplyRun.objects.filter(pk__in=[a.supply_run for a in allotments.values() if a.supply_run])
-    return dict(runs.values_list("pk", "price_pence_per_gbq"))
-
-
 def _delivery(
-    row: ActivityAllotment, home: Site, rows: Sequence[Appointment], minute: Minutes, prices: Mapping[UUID, int]
+    row: ActivityAllotment, home: Site, rows: Sequence[Appointment], minute: Minutes, terms: Mapping[UUID, Terms]
 ) -> Delivery:
     """A run that was lost may still carry appointments: they stand in its plan, and the failure says that it is gone."""
     mine = [minute(a.injection_at) for a in rows if a.allotment_id == row.pk]
     ours = row.site_id == home.pk
     promised = sum(a.activity_mbq for a in rows if a.allotment_id == row.pk)
+    bought = terms.get(row.supply_run, Terms()) if row.supply_run else Terms()
     return Delivery(
         ref=str(row.pk),
         place=str(row.site_id),
@@ -290,14 +303,17 @@ def _delivery(
         expires_min=max([minute(row.usable_to) + 1, *[each + 1 for each in mine]]),
         reference_min=minute(row.reference_at),
         ordered_mbq=promised + row.free_mbq if ours else row.free_mbq,
-        price_pence_per_gbq=prices.get(row.supply_run, 0) if row.supply_run else 0,
+        least_mbq=min(bought.least_mbq, row.total_mbq),
+        most_mbq=row.total_mbq,
+        price_pence=bought.price_pence,
+        price_pence_per_gbq=bought.price_pence_per_gbq,
     )
 
 
 def _scanners(
     home: Site, others: Sequence[Site], rows: Sequence[Appointment], minute: Minutes, now: datetime
 ) -> tuple[dict[str, Scanner], dict[str, tuple[UUID, tuple[Window, ...]]]]:
-    """Sessions less closures, faults and, elsewhere, what is reserved. A scan that is booked keeps its time in the plan."""
+    """Sessions less closures, faults and, elsewhere, what is reserved."""
     start, end = minute.origin, minute.origin + timedelta(days=1)
     where = dict(
         Deployment.objects.filter(site__in=[home, *others], from_at__lt=end)
@@ -328,41 +344,8 @@ def _scanners(
         for since, until in shut:
             if until > since:
                 open_ = without(open_, minute(since), minute(until))
-        if site == home.pk:
-            open_ = _with_booked(open_, [r for r in rows if r.scanner_id == scanner.pk], minute)
         found[str(scanner.pk)], facts[str(scanner.pk)] = scanner, (site, open_)
     return found, facts
-
-
-def _with_booked(open_: tuple[Window, ...], rows: Sequence[Appointment], minute: Minutes) -> tuple[Window, ...]:
-    """What is booked outside the hours as they are now is shown where it is: the plan as it stands has no fault of ours."""
-    spans = [(w.start, w.end) for w in open_]
-    spans += [(minute(r.scan_at), minute(r.ends_at)) for r in rows]
-    merged: list[tuple[int, int]] = []
-    for a, b in sorted(spans):
-        if merged and a <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], b))
-        else:
-            merged.append((a, b))
-    return tuple(Window(a, b) for a, b in merged)
-
-
-def _place(site: Site, home: Site, minute: Minutes, end: datetime, asleep: int) -> Place:
-    rooms = list(Room.objects.filter(site=site, kind=RoomKind.UPTAKE).values_list("pk", flat=True))
-    taken = 0
-    if site.pk != home.pk:
-        held = Reservation.objects.filter(resource__in=rooms, active=True, during__overlap=(minute.origin, end))
-        taken = held.values("resource").distinct().count()
-    return Place(
-        str(site.pk),
-        ALL_DAY,
-        uptake_rooms=max(0, len(rooms) - taken),
-        injectors=max(1, len(rooms)),
-        hot_toilets=max(1, len(rooms)),
-        capabilities=frozenset(site.capabilities),
-        anaesthetist=(ALL_DAY,) if "anaesthesia" in site.capabilities else (),
-        anaesthetists=max(1, asleep),
-    )
 
 
 def _other_sites(site: Site, rows: Sequence[Appointment]) -> list[Site]:
@@ -391,6 +374,7 @@ def _acquisitions(rows: Sequence[Appointment]) -> dict[UUID, Standing]:
     kinds = {
         EventKind.ACQUISITION_STARTED.value: Standing.SCANNING,
         EventKind.ACQUISITION_COMPLETED.value: Standing.SCANNED,
+        EventKind.ACQUISITION_DISCONTINUED.value: Standing.INJECTED,
     }
     ids = [row.procedure_id for row in rows]
     events = Event.objects.filter(kind__in=kinds, subjects__overlap=ids).order_by("happened_at", "pk")
@@ -419,7 +403,7 @@ def _about(
         standing=where,
         journey_min=journey,
         child=child,
-        anaesthetic=_under_anaesthetic(row),
+        anaesthetic=under_anaesthetic(row),
         insulin=answers.get("diabetes") == "insulin",
         inpatient=answers.get("patient_status") == "01",
         clock=f"the pathway's breach on {row.referral.breach_on:%-d %B}" if row.referral.breach_on else "",
