@@ -12,7 +12,19 @@ from jsonschema import Draft202012Validator
 
 from gantry.domain.scheduling import problem
 from gantry.domain.scheduling.files import Refused
-from gantry.domain.scheduling.orders import Draw, Readiness, Terms, all_served, amount, draws_on, orders, sizes
+from gantry.domain.scheduling.orders import (
+    Draw,
+    Readiness,
+    Terms,
+    all_served,
+    amount,
+    changes,
+    costs_by_size,
+    draws_on,
+    orders,
+    questions,
+    sizes,
+)
 from gantry.domain.scheduling.problem import Lock, Plan, PlannedVisit
 from gantry.domain.scheduling.terms_files import TermsOnPaper, read_terms
 from tests.solvers.drawn_days import day, delivery, patient
@@ -105,6 +117,46 @@ def test_the_answer_that_saves_most_is_asked_for_first():
     (order,) = orders(*ordered({"P0": 0.99, "P3": 0.5}, home=5000))
     assert [question.patient for question in order.questions] == ["P3", "P0"]
     assert order.questions[0].worth_pence > order.questions[1].worth_pence >= 0
+
+
+@given(lists(), st.integers(0, 5000))
+@settings(derandomize=True, max_examples=60, deadline=None)
+def test_an_answer_is_worth_what_both_answers_save(draws, price):
+    of_day, run = day(), delivery(price_pence_per_gbq=price)
+    least, most = sizes(run, draws, 1.0)
+
+    def best(some: list[Draw]) -> float:
+        return min(costs_by_size(of_day, run, some, most, 1.0)[least:])
+
+    for asked in questions(of_day, run, draws, Terms(0, step_mbq=1.0)):
+        place = next(n for n, one in enumerate(draws) if one.patient == asked.patient)
+        come, stay = (
+            best([*draws[:place], replace(draws[place], chance=sure), *draws[place + 1 :]]) for sure in (1.0, 0.0)
+        )
+        worth = best(draws) - asked.chance * come - (1 - asked.chance) * stay
+        assert asked.worth_pence == pytest.approx(max(0.0, worth), abs=1e-6)
+
+
+def test_the_margin_is_what_is_ordered_beyond_the_mean():
+    (order,) = orders(*ordered({"P0": 0.5, "P3": 0.6}))
+    assert order.mean_mbq == pytest.approx(sum(one.mbq * one.chance for one in order.draws))
+    assert order.margin_mbq == order.best.mbq - order.mean_mbq > 0
+    assert order.best.short == 1 - order.best.all_served
+
+
+def test_what_changed_since_an_order_is_who_came_who_went_and_who_moved():
+    def draw(ref: str, mbq: float, chance: float = 0.9) -> Draw:
+        return Draw(ref, mbq, round(mbq), chance, 0)
+
+    before = [draw("same", 400), draw("moved", 400), draw("gone", 400), draw("asked", 400)]
+    now = [draw("same", 403), draw("moved", 460), draw("asked", 400, 0.97), draw("new", 400)]
+    found = {one.patient: (one.before, one.now) for one in changes(before, now, mbq=5, chance=0.01)}
+    assert found == {
+        "moved": (before[1], now[1]),
+        "asked": (before[3], now[2]),
+        "new": (None, now[3]),
+        "gone": (before[2], None),
+    }
 
 
 def test_whose_injection_is_a_fact_comes_for_certain():

@@ -76,6 +76,11 @@ class Amount:
     all_served: float
     """The chance that nobody who comes is sent home."""
 
+    @property
+    def short(self) -> float:
+        """The chance that somebody who comes is sent home."""
+        return 1 - self.all_served
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -99,6 +104,36 @@ class Order:
     """Other sizes, so that the price of a margin is seen."""
     questions: tuple[Question, ...]
     """Whom to ask first."""
+    draws: tuple[Draw, ...] = ()
+    """Who draws on it, in the order of injection."""
+
+    @property
+    def mean_mbq(self) -> float:
+        """What those who come draw on average: the order without any margin."""
+        return sum(draw.chance * draw.mbq for draw in self.draws)
+
+    @property
+    def margin_mbq(self) -> float:
+        return self.best.mbq - self.mean_mbq
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Where one patient stands otherwise than when it was ordered; None: not there then, or not now."""
+
+    patient: str
+    before: Draw | None
+    now: Draw | None
+
+
+def changes(before: Sequence[Draw], now: Sequence[Draw], *, mbq: float, chance: float) -> list[Changed]:
+    """Who came, who went, and whose draw or chance has moved by more than this much."""
+    then, found = {draw.patient: draw for draw in before}, []
+    for draw in now:
+        was = then.pop(draw.patient, None)
+        if was is None or abs(draw.mbq - was.mbq) > mbq or abs(draw.chance - was.chance) > chance:
+            found.append(Changed(draw.patient, was, draw))
+    return found + [Changed(gone.patient, gone, None) for gone in then.values()]
 
 
 def orders(day: Day, plan: Plan, terms: Terms) -> tuple[Order, ...]:
@@ -139,6 +174,7 @@ def order_of(day: Day, delivery: Delivery, draws: Sequence[Draw], terms: Terms) 
         amounts[full],
         tuple(amounts[size] for size in sorted(beside - {best, full})),
         tuple(sorted(questions(day, delivery, draws, terms), key=lambda q: (-q.worth_pence, q.patient))),
+        tuple(draws),
     )
 
 
@@ -197,14 +233,14 @@ def questions(day: Day, delivery: Delivery, draws: Sequence[Draw], terms: Terms)
     """The mean saving if the order could wait for each one's answer: never below 0."""
     least, most = sizes(delivery, draws, terms.step_mbq)
 
-    def best(some: Sequence[Draw]) -> float:
-        return min(costs_by_size(day, delivery, some, most, terms.step_mbq)[least:])
-
-    now, found = best(draws), []
+    now, found = costs_by_size(day, delivery, draws, most, terms.step_mbq), []
     for place, draw in enumerate(draws):
         if not 0 < draw.chance < 1:
             continue
-        known = [best([*draws[:place], replace(draw, chance=sure), *draws[place + 1 :]]) for sure in (EVERYBODY, 0.0)]
-        worth = now - draw.chance * known[0] - (1 - draw.chance) * known[1]
+        sure = [*draws[:place], replace(draw, chance=EVERYBODY), *draws[place + 1 :]]
+        come = costs_by_size(day, delivery, sure, most, terms.step_mbq)
+        # What it comes to is between the two, by the chance: the other end needs no walk of its own.
+        stay = [(mean - draw.chance * here) / (1 - draw.chance) for mean, here in zip(now, come, strict=True)]
+        worth = min(now[least:]) - draw.chance * min(come[least:]) - (1 - draw.chance) * min(stay[least:])
         found.append(Question(draw.patient, draw.chance, draw.mbq, terms.of(draw.patient).missing, max(0.0, worth)))
     return found
