@@ -63,6 +63,8 @@ APPOINTMENT: Table[AppointmentState, AppointmentEvent] = {
     (S.TOLD, E.NOT_BRING): S.WAS_NOT_BROUGHT,
     (S.ARRIVED, E.FULFIL): S.FULFILLED,
     (S.ARRIVED, E.TURN_AWAY): S.TURNED_AWAY,
+    # Whoever is here and lies on another scanner has another appointment; only a recovery does that.
+    (S.ARRIVED, E.REPLACE): S.REPLACED,
 }
 
 ACTIVE = frozenset({S.HELD, S.BOOKED, S.TOLD, S.ARRIVED})

@@ -9,17 +9,19 @@ from django.db import connection
 from pydicom import dcmread
 
 from gantry.apps.audit.models import Event
+from gantry.apps.booking import services as booking
+from gantry.apps.booking.services import Change, Choice
 from gantry.apps.scanning.models import DoseRecord, Instance, PerformedStep, ReconcileItem, ScheduledStep, Study, Visit
-from gantry.apps.scanning.services import worklist
+from gantry.apps.scanning.services import visits, worklist
 from gantry.apps.scanning.services.performed import disagreements
-from gantry.domain.events import EventKind
+from gantry.domain.events import Cause, CauseCode, EventKind, Initiator
 from gantry.gateways.database import Desk
 from gantry.gateways.dicom.commitment import Asked
 from gantry.gateways.dicom.server import Server, serve
 from gantry.gateways.dicom.status import Status
 from gantry.gateways.dicom.wiring import committed, item_of, make_doors, scheduling_of
 from gantry.gateways.dicom.worklist import item_from_dataset, to_dataset
-from tests.apps.factories import NOW
+from tests.apps.factories import NOW, make_scanner, make_session
 from tests.apps.scan_day import BY, Day, make_booked, make_day
 from tests.gateways.dicom_samples import LONDON, item, pet_image, save
 from tests.gateways.peers import (
@@ -128,6 +130,24 @@ def test_a_booking_is_on_the_worklist_and_a_change_is_seen_by_the_next_query(ser
     assert run_findscu(server.port, keys, called="GANTRY")[0].PatientWeight == 64.5
     ScheduledStep.objects.filter(pk=step.pk).update(state="removed")
     assert run_findscu(server.port, keys, called="GANTRY") == []
+
+
+def test_whoever_is_sent_to_another_scanner_is_found_by_that_one_and_not_by_the_old(server, day, visit) -> None:
+    old, sister = visit.appointment, make_scanner(day.made.site, name="Scanner 2", ae_title="PETCT2")
+    make_session(day.made.site, sister, old.scan_at.date())
+    visits.arrive(visit, happened_at=old.arrival_at, now=old.arrival_at, by=day.by)
+    old.refresh_from_db()
+
+    def asked(station: str) -> list:
+        keys = [f"(0040,0100)[0].ScheduledStationAETitle={station}", "PatientID"]
+        return [found.PatientID for found in run_findscu(server.port, keys, called="GANTRY")]
+
+    patient = of_visit(visit).patient_id
+    assert (asked(day.scanner.ae_title), asked("PETCT2")) == ([patient], [])
+    change = Change(old, Choice(old.site_id, sister.pk, old.arrival_at), scan_at=old.scan_at + timedelta(minutes=5))
+    cause = Cause(CauseCode.SCANNER_FAILED, Initiator.PROVIDER)
+    booking.rearrange([change], cause=cause, now=old.arrival_at, by=day.by)
+    assert (asked(day.scanner.ae_title), asked("PETCT2")) == ([], [patient])
 
 
 def test_what_another_worklist_said_of_a_step_comes_back_whole(day) -> None:

@@ -48,6 +48,10 @@ class Appointment(Row):
     allotment = models.ForeignKey("estate.ActivityAllotment", on_delete=models.PROTECT, related_name="+")
     activity_mbq = models.FloatField()
     """Taken from the allotment, in MBq at its reference time: what comes back if this ends."""
+    fraction = models.FloatField(default=1.0)
+    """Of the activity that was authorised: below 1 only under `given_under`, and the scan is as much longer."""
+    given_under = models.UUIDField(null=True)
+    """The practitioner's approved rule for it."""
     arrival_at = models.DateTimeField()
     injection_at = models.DateTimeField()
     scan_at = models.DateTimeField()
@@ -59,6 +63,12 @@ class Appointment(Row):
     first_told_for = models.DateField(null=True)
     """The local date that the patient was first told: what M1 and M2 count by."""
     told_at = models.DateTimeField(null=True)
+    redirected_at = models.DateTimeField(null=True)
+    """When somebody who was here already was sent to this scanner: it owes them the scan from then on."""
+    transport = models.CharField(max_length=200, blank=True)
+    """The journey that has to be booked for them, because the move to this site was ours."""
+    transport_booked_at = models.DateTimeField(null=True)
+    transport_booked_by = models.CharField(max_length=120, blank=True)
     ended_at = models.DateTimeField(null=True)
     notes = models.TextField(blank=True)
     source_key = models.CharField(max_length=200, null=True, unique=True)

@@ -102,6 +102,8 @@ class Circumstances:
     """Other places that could be offered, with the pence of getting there."""
     other_tracers: tuple[OtherTracer, ...] = ()
     other_day: OtherDay | None = None
+    fraction: float = 1.0
+    """Of what was authorised, as this person is booked already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,10 @@ class LengthenRule:
     tracer: str
     least_fraction: float
     children: bool = False
+    ref: str = ""
+    """By which whoever is given less under it can be traced to the approval."""
+    places: frozenset[str] | None = None
+    """Where it stands; None is everywhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from gantry.domain.scheduling import check
 from gantry.domain.scheduling.failures import (
     FailureKind,
+    LengthenRule,
     Situation,
     Standing,
     broken_off,
@@ -214,14 +215,24 @@ def scanner_lost(s: Situation, visit: PlannedVisit) -> bool:
 
 def lengthened(s: Situation, patient: Patient, fraction: float) -> Patient:
     """Less activity and a longer scan, only inside a rule that a practitioner approved."""
+    if lengthening_rule(s, patient, fraction) is None:
+        return patient
+    longer = -(-patient.scan_min / fraction // 1)
+    return replace(patient, activity_mbq=patient.activity_mbq * fraction, scan_min=int(longer))
+
+
+def lengthening_rule(s: Situation, patient: Patient, fraction: float) -> LengthenRule | None:
+    """The approval under which this person may be given that fraction where they are booked."""
+    visit = s.plan.visit(patient.ref)
+    place = s.day.scanner(visit.scanner).place if visit else None
     for rule in s.rules.lengthen:
-        if rule.tracer != patient.tracer or fraction < rule.least_fraction - 1e-9:
+        if rule.tracer != patient.tracer or fraction * s.about(patient.ref).fraction < rule.least_fraction - 1e-9:
             continue
         if s.about(patient.ref).child and not rule.children:
             continue
-        longer = -(-patient.scan_min / fraction // 1)
-        return replace(patient, activity_mbq=patient.activity_mbq * fraction, scan_min=int(longer))
-    return patient
+        if rule.places is None or place in rule.places:
+            return rule
+    return None
 
 
 def with_other_tracer(s: Situation, left: Day, patient: Patient, visit: PlannedVisit | None) -> Patient:

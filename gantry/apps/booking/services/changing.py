@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from gantry.apps.audit.ids import new_id
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services import claiming
 from gantry.apps.booking.services.claiming import Taken, site_day
@@ -26,7 +25,7 @@ from gantry.apps.booking.services.holding import (
 from gantry.apps.booking.services.offering import Choice, settle_offers
 from gantry.apps.referrals.services import point_to
 from gantry.domain.access import Role
-from gantry.domain.appointment import AppointmentEvent, AppointmentState, Planned, not_seen_event, why_not_caused
+from gantry.domain.appointment import AppointmentEvent, AppointmentState, not_seen_event, why_not_caused
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator
 from gantry.solvers.offers import Wish
 
@@ -107,60 +106,6 @@ def _move(appointment: Appointment, choice: Choice, *, cause: Cause, now: dateti
         due_at=now + timedelta(days=1),
     )
     return new
-
-
-@transaction.atomic
-def move_back(appointment: Appointment, *, cause: Cause, now: datetime, by: Actor) -> Appointment:
-    """Undo of a move that nobody was told: the old place, room and run again, also where that run is in trouble.
-
-    Raises Refused when somebody else has the old place, and Stale.
-    """
-    old = appointment.replaces
-    if old is None:
-        raise Refused(["This appointment replaced no other"])
-    claiming.lock(site_day(old.site, old.arrival_at), site_day(appointment.site, appointment.arrival_at))
-    advance_to(appointment, AppointmentEvent.REPLACE, ended_at=now)
-    claiming.release([appointment])
-    claiming.give_activity_back(appointment)
-    released = claiming.claim_order()
-    claiming.promise_again(old.allotment_id, old.activity_mbq)
-    again = Appointment(
-        pk=new_id(),
-        state=AppointmentState.BOOKED.value,
-        replaces=appointment,
-        **{name: getattr(old, name) for name in SAME_AGAIN},
-    )
-    again.save(force_insert=True)
-    try:
-        claim = claiming.reserve(again, Planned(old.arrival_at, old.injection_at, old.scan_at, old.ends_at))
-    except Taken as taken:
-        raise Refused([f"Somebody else has the {taken.what} of the old time"]) from taken
-    record(
-        EventKind.APPOINTMENT_MOVED, appointment, now=now, by=by, cause=cause, subjects={"replaced_by": again.pk},
-        data={
-            "returned": {
-                "allotment": appointment.allotment_id,
-                "activity_mbq": appointment.activity_mbq,
-                "claim_order": released,
-            },
-            "was_told": False,
-            "from": appointment.scan_at,
-            "to": again.scan_at,
-        },
-    )  # fmt: skip
-    record(
-        EventKind.APPOINTMENT_BOOKED, again, now=now, by=by, subjects={"replaces": appointment.pk},
-        data={**moments(again), "claim": asdict(claim)},
-    )  # fmt: skip
-    if old.told_at is not None:
-        still_told(again, old)
-    return again
-
-
-SAME_AGAIN = (
-    *("referral_id", "procedure_id", "authorisation_id", "site_id", "scanner_id", "allotment_id", "activity_mbq"),
-    *("arrival_at", "injection_at", "scan_at", "ends_at", "first_told_for", "notes"),
-)
 
 
 def still_told(appointment: Appointment, told: Appointment) -> None:

@@ -71,9 +71,15 @@ def claim_order() -> int:
 
 
 def take_activity(
-    site: Site, tracer: str, prescribed_mbq: float, nuclide: Nuclide, injection_at: datetime
+    site: Site,
+    tracer: str,
+    prescribed_mbq: float,
+    nuclide: Nuclide,
+    injection_at: datetime,
+    *,
+    first: UUID | None = None,
 ) -> tuple[ActivityAllotment, float]:
-    """Take it from the run that must give up least, which is the freshest; compare-and-set. Raises Taken."""
+    """Take it from `first`, else from the run that must give up least, the freshest; compare-and-set. Raises Taken."""
     runs = ActivityAllotment.objects.filter(
         site=site, tracer=tracer, usable_from__lte=injection_at, usable_to__gte=injection_at
     )
@@ -81,7 +87,7 @@ def take_activity(
         (activity_needed(prescribed_mbq, nuclide, injection_at=injection_at, reference_at=run.reference_at), run)
         for run in runs
     ]
-    for needed, run in sorted(wanted, key=lambda pair: (pair[0], pair[1].pk)):
+    for needed, run in sorted(wanted, key=lambda pair: (pair[1].pk != first, pair[0], pair[1].pk)):
         if ActivityAllotment.objects.filter(pk=run.pk, free_mbq__gte=needed).update(free_mbq=F("free_mbq") - needed):
             return run, needed
     raise Taken("activity")

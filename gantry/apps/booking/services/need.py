@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from gantry.apps.booking.models import Appointment
 from gantry.apps.referrals.models import Authorisation, RequestedProcedure
 from gantry.domain.activity import prescribe
 from gantry.domain.appointment import Requirement, VisitShape
@@ -34,6 +35,11 @@ def prescribed_mbq(authorisation: Authorisation) -> float:
     scheme = SCHEMES[tracer(authorisation.tracer).scheme].value
     weight = authorisation.procedure.referral.weight_kg or USUAL_WEIGHT_KG
     return float(prescribe(scheme, weight).prescribed_mbq)
+
+
+def prescribed_for(appointment: Appointment) -> float:
+    """What this visit gives: less than was prescribed only under a practitioner's approved rule, which it names."""
+    return prescribed_mbq(appointment.authorisation) * appointment.fraction
 
 
 def requirement_of(procedure: RequestedProcedure) -> Requirement:

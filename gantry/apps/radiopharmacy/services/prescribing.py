@@ -5,7 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from gantry.apps.booking.models import Appointment
-from gantry.apps.booking.services.need import prescribed_mbq
+from gantry.apps.booking.services.need import prescribed_for
 from gantry.domain.activity import (
     NotOnCard,
     Prescription,
@@ -55,7 +55,7 @@ def advice_for(appointment: Appointment, *, now: datetime) -> Advice:
     on = now.astimezone(ZoneInfo(appointment.site.zone)).date()
     age = age_in_years(patient.date_of_birth, on) if patient.date_of_birth else None
     child = age is not None and age < CHILD_UNDER.value
-    amount, weight = prescribed_mbq(authorisation), referral.weight_kg
+    amount, weight = prescribed_for(appointment), referral.weight_kg
     fact, computed = proposal(product, weight, child=child)
     asks = []
     if child and not authorisation.activity_mbq:
@@ -70,7 +70,8 @@ def advice_for(appointment: Appointment, *, now: datetime) -> Advice:
         prescribed_mbq=amount,
         by=authorisation.practitioner.name,
         source=fact.value.title
-        + (f": {computed.note}" if isinstance(computed, Prescription) and computed.note else ""),
+        + (f": {computed.note}" if isinstance(computed, Prescription) and computed.note else "")
+        + (f"; {appointment.fraction:.0%} of it under an approved rule" if appointment.fraction < 1.0 else ""),
         computed_mbq=computed.prescribed_mbq if isinstance(computed, Prescription) else None,
         weight_kg=weight,
         age=age,

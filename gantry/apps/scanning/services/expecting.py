@@ -12,6 +12,7 @@ from gantry.apps.audit.models import Event
 from gantry.apps.booking.models import Appointment
 from gantry.apps.patients.models import Patient
 from gantry.apps.scanning.models import ScheduledStep, Visit
+from gantry.apps.scanning.services.carrying import carry, weigh
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.lifecycle import advance
 from gantry.domain.scan import VISIT, VisitEvent, VisitState
@@ -30,8 +31,12 @@ def follow(event: Event) -> None:
         return
     found = Appointment.objects.filter(pk=UUID(named)) | Appointment.objects.filter(replaces=UUID(named))
     found |= Appointment.objects.filter(replaced_by=UUID(named))
-    for appointment in found.select_related("site", "scanner", "procedure", "referral__patient"):
+    rows = list(found.select_related("site", "scanner", "procedure", "referral__patient").order_by("pk"))
+    carried = [visit for row in rows if (visit := carry(row, of=event)) is not None]
+    for appointment in rows:
         settle(appointment, now=event.recorded_at)
+    for visit in carried:
+        weigh(visit)
 
 
 def settle(appointment: Appointment, *, now: datetime) -> None:

@@ -88,7 +88,7 @@ def injection_facts(
     enquiry = done.get(Act.ENQUIRE)
     named = {Act.IDENTIFY, Act.ENQUIRE}
     covered = {protocol.step(s.key).label for s in protocol.steps if s.act in named}
-    prescribed = prescribed_mbq(authorisation) if authorisation else 0.0
+    prescribed = prescribed_mbq(authorisation) * appointment.fraction if authorisation else 0.0
     return InjectionFacts(
         identity_checked=Act.IDENTIFY in done,
         pregnancy_enquiry_needed=enquiry_applies(visit),
@@ -108,7 +108,9 @@ def injection_facts(
             why_not_individually(
                 age_at(visit, at),
                 child_under=CHILD_UNDER.value,
-                authorised_mbq=authorisation.activity_mbq if authorisation else None,
+                authorised_mbq=authorisation.activity_mbq * appointment.fraction
+                if authorisation and authorisation.activity_mbq
+                else None,
                 drawn_mbq=drawn_for(dose).activity_at(at) if dose else None,
                 tolerance_percent=TOLERANCE_PERCENT.value,
             )

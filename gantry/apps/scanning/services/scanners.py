@@ -74,8 +74,12 @@ def running(
 
 
 def owed_by(visit: Visit) -> UUID:
-    """The scanner that owes this person a scan: the fallback that was named when they were injected, else their own."""
-    named = [i for i in visit.injections.all() if i.fallback_id]
+    """The scanner that owes this person a scan: the fallback that was named when they were injected, else their own.
+
+    Whoever was sent to another scanner after that is owed it there.
+    """
+    since = visit.appointment.redirected_at
+    named = [i for i in visit.injections.all() if i.fallback_id and (since is None or i.injected_at > since)]
     return max(named, key=lambda i: i.injected_at).fallback_id if named else visit.appointment.scanner_id
 
 

@@ -1,6 +1,5 @@
 """Works out what can be done after a root event, and does what a named person accepts."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -14,19 +13,28 @@ from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale, append
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
-from gantry.apps.booking.services import Choice, Gone, Refused
+from gantry.apps.booking.services import Change, Choice, Gone, Less, Refused
 from gantry.apps.booking.services.offering import Offer
 from gantry.apps.estate.models import ActivityAllotment, Fault, Site
 from gantry.apps.radiopharmacy.models import SupplyRun
 from gantry.apps.radiopharmacy.services.allotments import settle_loss
 from gantry.apps.scheduling.models import RecoveryMove, RecoveryPlan, Trouble
-from gantry.apps.scheduling.services.building import Built, build, later_offers, other_day, other_days, said_offer
+from gantry.apps.scheduling.services.building import (
+    Built,
+    build,
+    km_between,
+    later_offers,
+    other_day,
+    other_days,
+    said_offer,
+)
 from gantry.apps.scheduling.services.refusals import NotPossible
+from gantry.apps.scheduling.services.widening import as_injected
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator
-from gantry.domain.scheduling.failures import Failure, FailureKind, Situation, Standing, injected
+from gantry.domain.scheduling.failures import Failure, FailureKind, Situation, Standing, injected, standing
 from gantry.domain.scheduling.problem import Plan, PlannedVisit
-from gantry.domain.scheduling.recovery import Move, Option, Way, faults_of, option
+from gantry.domain.scheduling.recovery import Option, Way, faults_of, lengthening_rule, option
 from gantry.reference.recovering import APPROVED
 from gantry.solvers.recovery import options_after
 
@@ -37,6 +45,7 @@ TRACER_LOST = (
     EventKind.ORDER_FAILED,
 )
 ROOTS = (*TRACER_LOST, EventKind.SCANNER_FAILED, EventKind.DAY_DISRUPTED)
+MOVABLE = (AppointmentState.BOOKED, AppointmentState.TOLD, AppointmentState.ARRIVED)
 HERE = (Standing.HERE, Standing.INJECTED, Standing.SCANNING, Standing.SCANNED)
 
 
@@ -92,7 +101,7 @@ def look(event: Event, *, now: datetime, site: Site | None = None) -> Looked:
     day = next(((place, on) for place, on in hit if site is None or place.pk == site.pk), None)
     if day is None:
         raise NotPossible("No recovery starts from this event")
-    built = build(*day, now=now, wide=True)
+    built = as_injected(build(*day, now=now, wide=True))
     offers = other_days(built, now=now)
     about = {
         ref: replace_day(facts, offers.get(ref)) for ref, facts in built.circumstances.items()
@@ -196,13 +205,12 @@ def still(looked: Looked, written: dict[str, Any]) -> Option | None:
 
 
 def changed_visits(looked: Looked, made: Option) -> list[tuple[Appointment, PlannedVisit]]:
-    """Rows that have to move so that the plan can be carried out: another time, place, scanner or run."""
+    """Rows that have to move so that the plan can be carried out: another time, place, scanner or run, also of those here."""
     found = []
     for visit in made.plan.visits:
         before, row = looked.built.plan.visit(visit.patient), looked.built.appointments[visit.patient]
-        patient = looked.situation.day.patient(visit.patient)
-        movable = row.state in (AppointmentState.BOOKED, AppointmentState.TOLD)
-        if movable and visit != before and not injected(looked.situation, patient):
+        where = standing(looked.situation, looked.situation.day.patient(visit.patient))
+        if row.state in MOVABLE and visit != before and where not in (Standing.SCANNING, Standing.SCANNED):
             found.append((row, visit))
     return found
 
@@ -282,7 +290,7 @@ def after(looked: Looked, made: Option, cause: Cause, *, now: datetime, by: Acto
 
 
 def carry_out(looked: Looked, made: Option, cause: Cause, *, now: datetime, by: Actor) -> list[dict[str, Any]]:
-    """Those who go to another day first, then each move once its place is free. All or nothing."""
+    """Those who go to another day first, then everybody else at once, into each other's places too. All or nothing."""
     done: list[dict[str, Any]] = []
     for move in made.called_off:
         row = looked.built.appointments[move.patient]
@@ -295,76 +303,69 @@ def carry_out(looked: Looked, made: Option, cause: Cause, *, now: datetime, by: 
             done.append(by_hand(row, "is here: tell them yourself and turn the visit away on the board"))
             continue
         done.append(to_another_day(row, looked, cause, now=now, by=by))
-    waiting = changed_visits(looked, made)
-    for move in made.moves:
-        row = looked.built.appointments[move.patient]
-        if move.now_min is not None and row.pk not in {each.pk for each, _ in waiting}:
-            at = looked.built.at(move.now_min).astimezone(ZoneInfo(row.site.zone))
-            if move.now_scanner:
-                done.append(by_hand(row, sister_words(looked, move, row)))
-            else:
-                done.append(by_hand(row, f"is here: tell them that it will be {at:%H:%M}"))
-    done += [by_hand(row, words) for row, words in same_time_elsewhere(looked, made)]
-    while waiting:
-        step = next(((row, visit) for row, visit in waiting if free_of(row, visit, waiting, looked)), None)
-        if step is None:
-            raise NotPossible("Some people would have to change places with each other: choose another option")
-        waiting.remove(step)
-        done.append(to_visit(*step, looked, cause, now=now, by=by))
+    changed = changed_visits(looked, made)
+    changes = [change_for(row, visit, looked, made) for row, visit in changed]
+    try:
+        moved = booking.rearrange(changes, cause=cause, now=now, by=by)
+    except Refused as refused:
+        raise NotPossible(*refused.reasons) from refused
+    for change, new in zip(changes, moved, strict=True):
+        done.append(what_became(change, new))
     return done
 
 
-def sister_words(looked: Looked, move: Move, row: Appointment) -> str:
-    """Booking moves nobody who is injected, so the words say where they lie, what still shows the old, and who tells it."""
-    at = looked.built.at(move.now_min or 0).astimezone(ZoneInfo(row.site.zone))
-    there = f" at {looked.built.sites[move.now_place].name}" if move.other_place else ""
-    return f"is injected: scan on {scanner_name(looked, move.now_scanner)} at {at:%H:%M}{there}. {still_listed(row)}"
+def change_for(row: Appointment, visit: PlannedVisit, looked: Looked, made: Option) -> Change:
+    """One person's part of the plan as booking does it."""
+    built, patient = looked.built, made.day.patient(visit.patient)
+    was, scanner = looked.situation.day.patient(visit.patient), made.day.scanner(visit.scanner)
+    here, hot = row.state == AppointmentState.ARRIVED, injected(looked.situation, was)
+    arrival_at = row.arrival_at if here else built.at(visit.injection_min - patient.preparation_min)
+    rule = lengthening_rule(looked.situation, was, made.fraction) if patient.activity_mbq < was.activity_mbq else None
+    return Change(
+        row,
+        Choice(UUID(scanner.place), UUID(scanner.ref), arrival_at),
+        allotment=None if hot else allotment_of(looked, visit.delivery),
+        injection_at=built.at(visit.injection_min) if here and not hot else None,
+        scan_at=built.at(visit.scan_min) if here else None,
+        injected=hot,
+        less=Less(row.fraction * made.fraction, patient.scan_min, UUID(rule.ref)) if rule is not None else None,
+        transport=transport_words(row, built.sites[scanner.place], hot=hot)
+        if scanner.place != str(row.site_id)
+        else "",
+    )
 
 
-def still_listed(row: Appointment) -> str:
-    old = row.scanner.name
-    return f"The board and the worklist still show {old}: the session lead tells both scanners"
+def allotment_of(looked: Looked, delivery: str) -> UUID | None:
+    row = looked.built.allotments.get(delivery)
+    return row.pk if row is not None else None
 
 
-def same_time_elsewhere(looked: Looked, made: Option) -> Iterator[tuple[Appointment, str]]:
-    """Whoever has arrived and keeps their time on another scanner moves for nobody but the staff, who must hear of it."""
-    named = {move.patient for move in made.moves}
-    for visit in made.plan.visits:
-        row = looked.built.appointments[visit.patient]
-        if visit.patient in named or row.state != AppointmentState.ARRIVED or str(row.scanner_id) == visit.scanner:
-            continue
-        yield row, f"is here: same time, on {scanner_name(looked, visit.scanner)}. {still_listed(row)}"
+def transport_words(row: Appointment, to: Site, *, hot: bool) -> str:
+    """The journey that somebody has to book, because the move is ours."""
+    km = km_between(row.site, to.latitude, to.longitude)
+    start = row.site.name if hot or row.state == AppointmentState.ARRIVED else "home"
+    with_them = ", injected: the driver and both sites know" if hot else ""
+    return f"From {start} to {to.name}, about {km:.0f} km from {row.site.name}, and back{with_them}"[:200]
+
+
+def what_became(change: Change, new: Appointment) -> dict[str, Any]:
+    """What whoever rings them, or stands before them, says."""
+    row, zone = change.appointment, ZoneInfo(new.site.zone)
+    if new.redirected_at is not None:
+        at = f"{new.scan_at.astimezone(zone):%H:%M}"
+        where = f" at {new.site.name}" if new.site_id != row.site_id else ""
+        standing_words = "is injected" if change.injected else "is here"
+        said = f"{standing_words}: scan on {new.scanner.name}{where} at {at}; the board and both worklists show it"
+        return {"was": row, "now": new, "outcome": "redirected", "said": said}
+    if row.told_at is not None and (new.arrival_at, new.site_id) == (row.arrival_at, row.site_id):
+        booking.still_told(new, row)
+    local = new.arrival_at.astimezone(zone)
+    needs = ". Book their transport" if new.transport else ""
+    return {"was": row, "now": new, "outcome": "moved", "said": f"{local:%H:%M} at {new.site.name}{needs}"}
 
 
 def scanner_name(looked: Looked, ref: str) -> str:
     return looked.built.scanners[ref].name
-
-
-def free_of(
-    row: Appointment, visit: PlannedVisit, waiting: list[tuple[Appointment, PlannedVisit]], looked: Looked
-) -> bool:
-    """Whether nobody who still has to move stands on the scanner at that time."""
-    start = looked.built.at(visit.scan_min)
-    end = start + (row.ends_at - row.scan_at)
-    return not any(
-        str(other.scanner_id) == visit.scanner and other.scan_at < end and start < other.ends_at
-        for other, _ in waiting
-        if other.pk != row.pk
-    )
-
-
-def to_visit(
-    row: Appointment, visit: PlannedVisit, looked: Looked, cause: Cause, *, now: datetime, by: Actor
-) -> dict[str, Any]:
-    patient = looked.situation.day.patient(visit.patient)
-    scanner = looked.built.day.scanner(visit.scanner)
-    arrival_at = looked.built.at(visit.injection_min - patient.preparation_min)
-    choice = Choice(UUID(scanner.place), UUID(scanner.ref), arrival_at)
-    moved = moved_or_not(row, choice, cause, now=now, by=by)
-    if row.told_at is not None and (moved.arrival_at, moved.site_id) == (row.arrival_at, row.site_id):
-        booking.still_told(moved, row)
-    local = arrival_at.astimezone(ZoneInfo(moved.site.zone))
-    return {"was": row, "now": moved, "outcome": "moved", "said": f"{local:%H:%M} at {moved.site.name}"}
 
 
 def to_another_day(row: Appointment, looked: Looked, cause: Cause, *, now: datetime, by: Actor) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Puts everybody back where they were after a recovery, while nobody has been told."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
@@ -7,15 +8,20 @@ from django.db import transaction
 from gantry.apps.audit.models import Event, OutboxMessage
 from gantry.apps.audit.services import append
 from gantry.apps.booking import services as booking
-from gantry.apps.booking.models import ContactAttempt
+from gantry.apps.booking.models import Appointment, ContactAttempt
 from gantry.apps.booking.services import Refused
-from gantry.apps.scheduling.models import RecoveryMove, RecoveryPlan
+from gantry.apps.scheduling.models import RecoveryPlan
 from gantry.apps.scheduling.services.building import UNDONE
 from gantry.apps.scheduling.services.recovering import cause_of
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, EventKind
 
+GONE_ON = [
+    EventKind.DOSE_INJECTED.value,
+    EventKind.ACQUISITION_STARTED.value,
+    EventKind.ACQUISITION_COMPLETED.value,
+]
 KNOWN_BY = ("spoke", "spoke_to_other", "message_left")
 
 
@@ -32,6 +38,8 @@ def why_not_undone(row: RecoveryPlan) -> list[str]:
             told_since = current.told_at is not None and current.told_at >= row.accepted_at
             if told_since:
                 reasons.append(f"{name} has been told")
+            elif current.redirected_at is not None:
+                reasons += why_not_sent_back(current, name)
             elif current.state not in (AppointmentState.BOOKED, AppointmentState.TOLD):
                 reasons.append(f"The new appointment of {name} has changed since")
         if move.outcome == "another_day" and move.now is None:
@@ -57,16 +65,16 @@ def undo(row: RecoveryPlan, *, now: datetime, by: Actor) -> RecoveryPlan:
             raise NotPossible(*reasons)
         cause = cause_of(Event.objects.get(pk=row.root_event))
         cause = Cause(cause.code, cause.initiator, cause.root_event, note=UNDONE)
-        waiting = list(row.moves.filter(now__isnull=False).select_related("was", "now__replaces__site", "now__site"))
-        while waiting:
-            move = next((m for m in waiting if not _in_the_way(m, waiting)), None)
-            if move is None:
-                raise NotPossible("Some people would have to change places with each other: move them one by one")
-            waiting.remove(move)
-            try:
-                booking.move_back(move.now, cause=cause, now=now, by=by)
-            except Refused as refused:
-                raise NotPossible(*refused.reasons) from refused
+        moved = [
+            move.now
+            for move in row.moves.filter(now__isnull=False).select_related(
+                "now__site", "now__referral__patient", "now__replaces__site", "now__replaces__scanner"
+            )
+        ]
+        try:
+            booking.put_back(moved, cause=cause, now=now, by=by)
+        except Refused as refused:
+            raise NotPossible(*refused.reasons) from refused
         row.moves.update(undone=True)
         row.state, row.undone_by, row.undone_at = "undone", by.name, now
         row.options = []
@@ -84,11 +92,11 @@ def undo(row: RecoveryPlan, *, now: datetime, by: Actor) -> RecoveryPlan:
     return row
 
 
-def _in_the_way(move: RecoveryMove, waiting: list[RecoveryMove]) -> bool:
-    return any(
-        m.pk != move.pk
-        and m.now.scanner_id == move.was.scanner_id
-        and m.now.scan_at < move.was.ends_at
-        and move.was.scan_at < m.now.ends_at
-        for m in waiting
-    )
+def why_not_sent_back(row: Appointment, name: str) -> Iterator[str]:
+    """Whoever was here and has gone on since stays where they are."""
+    if row.state != AppointmentState.ARRIVED:
+        yield f"The new appointment of {name} has changed since"
+    elif Event.objects.filter(
+        kind__in=GONE_ON, subjects__contains=[row.procedure_id], recorded_at__gt=row.redirected_at
+    ).exists():
+        yield f"{name} has been injected or scanned since"

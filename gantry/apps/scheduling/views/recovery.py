@@ -319,8 +319,6 @@ def line(m: Move, o: Option, looked: Looked, visible: dict[str, str], clock: str
             now = f"{now} at {built.sites[m.now_place].name}"
             far = f"{far}, another site"
     notes = [protected(looked.situation, patient)] if protected(looked.situation, patient) else []
-    if m.now_scanner:
-        notes.append(recovering.still_listed(built.appointments[m.patient]))
     if m.moves_before:
         notes.append(f"was moved {'once' if m.moves_before == 1 else f'{m.moves_before} times'} before")
     if not m.told and m.standing is Standing.AT_HOME:
