@@ -17,12 +17,12 @@ from gantry.cli.demo import DOOR, LIVED, PATIENTS, SEED, emulated_root, not_ours
 from gantry.cli.demonstration.clock import Clock
 from gantry.cli.demonstration.places import WEEKS
 from gantry.cli.demonstration.staff import hospitals
-from gantry.gateways.emulators import hospital, radiopharmacy
+from gantry.gateways.emulators import hospital, injector, radiopharmacy
 from gantry.gateways.emulators.addresses import HOSPITAL
 from gantry.gateways.emulators.hospital import aloud
 from gantry.gateways.emulators.scanner import Gantry, NotDone, Scanner
 
-PEERS = ("scanner", "hospital", "radiopharmacy", "all")
+PEERS = ("scanner", "hospital", "radiopharmacy", "injector", "all")
 LOOK_EVERY_S = 15.0
 AHEAD = timedelta(days=1)
 
@@ -47,6 +47,8 @@ def run(peer: str, arguments: Sequence[str]) -> int:
                 )
             case "radiopharmacy":
                 return play_radiopharmacy(arguments)
+            case "injector":
+                return play_injector(arguments)
             case "all":
                 return play_all(arguments)
     except KeyboardInterrupt:
@@ -110,6 +112,28 @@ def play_radiopharmacy(arguments: Sequence[str]) -> int:
         time.sleep(said.every)
 
 
+def play_injector(arguments: Sequence[str]) -> int:
+    """Tells what each injector gave, as its own dose report on the wire, until Ctrl-C; `--once` looks once."""
+    asked = argparse.ArgumentParser(prog="gantry emulate injector")
+    asked.add_argument("--once", action="store_true")
+    asked.add_argument("--every", type=float, default=LOOK_EVERY_S, help="seconds between looks")
+    said = asked.parse_args(list(arguments))
+    told: set[object] = set()
+    try:
+        while True:
+            lines = injector.act(timezone.now(), gantry_node(), told)
+            for line in lines:
+                aloud(line)
+            if said.once:
+                if not lines:
+                    print("No injector gave anything today that it has not told of")
+                return 0
+            time.sleep(said.every)
+    except NotDone as failure:
+        print(failure, file=sys.stderr)
+        return 1
+
+
 def play_all(arguments: Sequence[str]) -> int:
     """The hospital, the scanners, the supplier and the people of the demonstration's script, in real time."""
     asked = argparse.ArgumentParser(prog="gantry emulate all")
@@ -138,12 +162,19 @@ def live_on(loaded_at: datetime, body: bytes, *, until: datetime | None) -> None
     stage.wire = lambda ae_title: Scanner(ae_title, gantry_node())
     aloud("people: catching up with what was lived already")
     prepare(stage, until=timezone.now() + AHEAD)
-    clock.run(Watched(clock), wait=partial(wait_for, stop=threading.Event(), until=until, between=supplier))
+    between = partial(others, set())
+    clock.run(Watched(clock), wait=partial(wait_for, stop=threading.Event(), until=until, between=between))
 
 
-def supplier() -> None:
+def others(told: set[object]) -> None:
+    """The supplier and the injectors: both look at the books between the acts of people."""
     for line in radiopharmacy.act(timezone.now()):
         aloud(line)
+    try:
+        for line in injector.act(timezone.now(), gantry_node(), told):
+            aloud(line)
+    except NotDone as failure:
+        aloud(f"injector: {failure}")
 
 
 def wait_for(moment: datetime, *, stop: threading.Event, until: datetime | None, between: Callable[[], None]) -> bool:

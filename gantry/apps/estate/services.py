@@ -124,6 +124,12 @@ def add_device(site: Site, *, kind: DeviceKind, name: str, **facts: object) -> D
     return Device.objects.get_or_create(site=site, name=name.strip(), defaults={"kind": kind, **facts})[0]
 
 
+def title_in_use(ae_title: str) -> bool:
+    """Whoever sends is known by the title alone: two never share one."""
+    devices = Device.objects.filter(ae_title=ae_title, retired_at=None)
+    return devices.exists() or Scanner.objects.filter(ae_title=ae_title).exists()
+
+
 @transaction.atomic
 def record_instrument_test(
     device: Device,

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 
+from gantry.apps.estate.services import title_in_use
 from gantry.apps.radiopharmacy.services.batches import LOSSES, DeliveryFacts
 from gantry.apps.radiopharmacy.services.carriage import Parcel
 from gantry.apps.radiopharmacy.services.orders import RunFacts
@@ -17,6 +18,7 @@ from gantry.domain.decay import Assay
 from gantry.domain.events import Cause, CauseCode, Initiator
 from gantry.domain.generator import Eluate, Kind
 from gantry.domain.instrument import DeviceKind, TestKind, linearity_percent, off_percent
+from gantry.domain.investigation import IN_WORDS, Found
 from gantry.domain.ordering import Payer, Tariff
 from gantry.domain.staff_dose import Part, Reading
 from gantry.domain.transport import Label
@@ -400,6 +402,23 @@ class LookForm(Form):
     finding = forms.CharField(label="What you found", max_length=600, widget=forms.Textarea(attrs={"rows": 2}))
 
 
+class ConcludeForm(Form):
+    """What a difference turned out to be."""
+
+    found = forms.ChoiceField(
+        label="It was",
+        choices=[("", "Choose"), *((f.value, IN_WORDS[f].capitalize().replace("Kbq", "kBq")) for f in Found)],
+    )
+    entry = forms.ChoiceField(label="The entry that was wrong, if one was", required=False)
+    finding = forms.CharField(
+        label="What you found, and how you know", max_length=1000, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+    def __init__(self, *args: Any, entries: Iterable[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["entry"].choices = [("", "None of them"), *entries]
+
+
 class KitForm(Form):
     """A kit labelled with an elution: a batch of its own."""
 
@@ -498,6 +517,20 @@ class DeviceForm(Form):
     kind = forms.ChoiceField(label="Kind", choices=[(k.value, k.value.capitalize()) for k in DeviceKind])
     name = forms.CharField(label="Name on the bench", max_length=60, widget=Input(width="20"))
     serial = forms.CharField(label="Serial number", required=False, max_length=60, widget=Input(width="20"))
+    ae_title = forms.RegexField(
+        r"[!-\[\]-~]{1,16}", label="AE title, of an injector that sends dose reports", required=False,
+        widget=Input(width="10", autocomplete="off"),
+        error_messages={"invalid": "Enter up to 16 letters or digits without spaces"},
+    )  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        title = given.get("ae_title")
+        if title and given.get("kind") != DeviceKind.INJECTOR:
+            self.add_error("ae_title", "Only an injector sends dose reports")
+        elif title and title_in_use(title):
+            self.add_error("ae_title", f"Another device or scanner sends as {title}")
+        return given
 
 
 READING = re.compile(r"(?P<clock>\d{1,2}:\d{2})\s+(?P<mbq>\d+(\.\d+)?)")

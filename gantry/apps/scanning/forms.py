@@ -1,6 +1,6 @@
 """Forms of the scan day: few fields, large, times as people say them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
@@ -52,6 +52,7 @@ class StepForm(Form):
     happened_at = MomentField(label="When", initial="now")
     weight_kg = NumberField(label="Weight", unit="kg", max_digits=5, decimal_places=1, min_value=2, max_value=350)
     glucose_mmol_per_l = NumberField(label="Glucose", unit="mmol/L", max_digits=4, decimal_places=1, max_value=60)
+    meter = forms.ChoiceField(label="Meter", required=False)
     answer = forms.ChoiceField(
         label="Is there any chance of pregnancy?",
         choices=[("no", "No"), ("possible", "Possible, or not known"), ("yes", "Yes")],
@@ -65,18 +66,22 @@ class StepForm(Form):
     )
     ASKED_BY = {Act.WEIGH: "weight_kg", Act.GLUCOSE: "glucose_mmol_per_l", Act.ENQUIRE: "answer"}
 
-    def __init__(self, *args: Any, act: Act, ending: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, act: Act, ending: bool = False, meters: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         wanted = {self.ASKED_BY.get(act), "complete" if act is Act.ACQUIRE and ending else None, "happened_at"}
+        self.fields["meter"].choices = [("", "Another, or not known"), *((name, name) for name in meters)]
+        if act is Act.GLUCOSE and meters:
+            wanted.add("meter")
+            self.fields["meter"].initial = meters[0] if len(meters) == 1 else ""
         for name in list(self.fields):
             if name not in wanted:
                 del self.fields[name]
-        self.order_fields([*self.ASKED_BY.values(), "complete", "happened_at"])
+        self.order_fields([*self.ASKED_BY.values(), "meter", "complete", "happened_at"])
 
     def extra(self) -> dict[str, object]:
         given = {name: value for name, value in self.cleaned_data.items() if name != "happened_at"}
         return {
-            name: value == "yes" if name == "complete" else value if name == "answer" else float(value)
+            name: value == "yes" if name == "complete" else value if name in ("answer", "meter") else float(value)
             for name, value in given.items()
         }
 
@@ -92,6 +97,7 @@ class InjectForm(Form):
     date_of_birth = DateField(label="Date of birth", past=True, required=False)
     family_name = forms.CharField(label="Family name", required=False, max_length=120, widget=Input(width="20"))
     injected_at = MomentField(label="Injected", initial="now")
+    injector = forms.ChoiceField(label="Given by", required=False)
     body_site = forms.CharField(label="Where", required=False, max_length=60, widget=Input(width="20"))
     fallback = forms.ChoiceField(
         label="If their scanner cannot take them, who does?",
@@ -109,7 +115,7 @@ class InjectForm(Form):
             ("nhs_number:4", "date_of_birth:4", "family_name:4"),
             hint="Ask the person, or read their wristband. Do not copy from this screen.",
         ),
-        Section("2. When and where", ("injected_at:6", "body_site:6")),
+        Section("2. When, where and with what", ("injected_at:4", "body_site:4", "injector:4")),
     )
 
     def __init__(
@@ -117,6 +123,7 @@ class InjectForm(Form):
         *args: Any,
         doses: Iterable[tuple[str, str]],
         fallbacks: Iterable[tuple[str, str]] = (),
+        injectors: Iterable[tuple[str, str]] = (),
         refused: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -125,6 +132,9 @@ class InjectForm(Form):
         self.fields["fallback"].choices = [("", "Nobody: their own scanner"), *fallbacks]
         if not fallbacks:
             del self.fields["fallback"]
+        self.fields["injector"].choices = [("", "By hand"), *injectors]
+        if not injectors:
+            del self.fields["injector"]
         if not refused:
             del self.fields["override_reason"]
 

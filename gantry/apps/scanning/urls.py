@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gantry.apps.scanning.views import board, doses, images, inject, scanners, steps, withdrawing
+from gantry.apps.scanning.views import board, doses, images, inject, scanners, steps, tellers, withdrawing
 
 app_name = "scanning"
 urlpatterns = [
@@ -16,6 +16,8 @@ urlpatterns = [
     path("board/visits/<uuid:key>/leave/", steps.leave, name="leave"),
     path("board/steps/<uuid:key>/correct/", steps.correct, name="correct"),
     path("doses/", doses.reviews, name="dose_reviews"),
+    path("doses/given/<uuid:key>/", tellers.injection, name="injection_doses"),
+    path("doses/told/<uuid:key>/", tellers.report, name="injector_report"),
     path("doses/<uuid:key>/", doses.review, name="dose_review"),
     path("images/held/", images.reconcile, name="reconcile"),
     path("images/held/<uuid:key>/", images.reconcile_item, name="reconcile_item"),

@@ -72,7 +72,9 @@ def keep(request: HttpRequest, site: Site, what: str, form) -> None:
     if what == "device":
         if not request.acting.may(Verb.ACCEPT_BATCH):
             raise PermissionDenied("You may not register a device")
-        device = add_device(site, kind=DeviceKind(given["kind"]), name=given["name"], serial=given["serial"])
+        device = add_device(
+            site, kind=DeviceKind(given["kind"]), name=given["name"], serial=given["serial"], ae_title=given["ae_title"]
+        )
         messages.success(request, f"{device.name} is registered. From now on it needs its tests.")
         return
     if not request.acting.may(Verb.DRAW):

@@ -214,6 +214,8 @@ def warnings_of(visit: Visit) -> tuple[str, ...]:
     injected = any(step.act == Act.INJECT for step in visit.steps.all() if step.current)
     if not injected and visit.glucose_mmol_per_l is not None and visit.glucose_mmol_per_l > limit:
         found.append(f"Glucose {visit.glucose_mmol_per_l:g} mmol/L, above {limit:g}: ask before injecting")
+    if not injected and visit.glucose_doubt:
+        found.append(f"Measure the glucose again: {visit.glucose_doubt}")
     return tuple(dict.fromkeys(found))
 
 

@@ -9,9 +9,12 @@ from django.db import transaction
 
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale, append
+from gantry.apps.estate.models import Device, Site
+from gantry.apps.estate.services import why_not_measured_with
 from gantry.apps.radiopharmacy.services import retime
 from gantry.apps.scanning.models import Injection, ScheduledStep, StepDone, Visit
 from gantry.domain.events import Actor, Cause, EventKind
+from gantry.domain.instrument import DeviceKind
 from gantry.domain.scan import (
     NOTHING,
     Act,
@@ -109,7 +112,7 @@ def record_step(
 ) -> StepDone:
     """What happened is always recorded; what came too early or out of order is recorded as a breach as well.
 
-    `extra` may hold weight_kg, glucose_mmol_per_l, answer ("no", "possible", "yes") or complete (False: discontinued).
+    `extra` may hold weight_kg, glucose_mmol_per_l with its meter, answer ("no", "possible", "yes") or complete (False: discontinued).
     Raises AlreadyRecorded for a second tap, NotAStep for an injection.
     """
     visit, phase, extra = locked(visit), Phase(phase), dict(extra or {})
@@ -129,6 +132,8 @@ def record_step(
     if step.act is Act.ACQUIRE:
         whole = EventKind.ACQUISITION_COMPLETED if extra.get("complete", True) else EventKind.ACQUISITION_DISCONTINUED
         kind = EventKind.ACQUISITION_STARTED if phase is Phase.START else whole
+    if "glucose_mmol_per_l" in extra:
+        extra["doubt"] = "; ".join(why_not_this_meter(visit, str(extra.get("meter") or ""), at=happened_at))
     event = record(
         visit,
         kind,
@@ -171,12 +176,28 @@ def keep(
 def keep_measures(visit: Visit, extra: Mapping[str, Any], *, now: datetime) -> None:
     """The day's weight goes to the scanner too: uptake values are computed from it."""
     measured = {name: extra[name] for name in ("weight_kg", "glucose_mmol_per_l") if extra.get(name) is not None}
+    if "glucose_mmol_per_l" in measured:
+        measured |= {"glucose_meter": str(extra.get("meter") or "")[:60], "glucose_doubt": extra.get("doubt") or ""}
     if measured:
         Visit.objects.filter(pk=visit.pk).update(**measured)
     if "weight_kg" in measured:
         ScheduledStep.objects.filter(appointment=visit.appointment_id).update(
             weight_kg=measured["weight_kg"], changed_at=now
         )
+
+
+def meters_at(site: Site) -> list[str]:
+    here = Device.objects.filter(site=site, kind=DeviceKind.GLUCOMETER, retired_at=None)
+    return list(here.order_by("name").values_list("name", flat=True))
+
+
+def why_not_this_meter(visit: Visit, meter: str, *, at: datetime) -> list[str]:
+    """Why a reading is marked; it is recorded all the same. A site that has registered no meter is held against none."""
+    if not meters_at(visit.site):
+        return []
+    if not meter.strip():
+        return ["Nobody said which meter it was"]
+    return why_not_measured_with(visit.site, meter, kind=DeviceKind.GLUCOMETER, at=at)
 
 
 def touch(visit: Visit) -> None:

@@ -96,6 +96,7 @@ def visit(request: HttpRequest, key: UUID) -> HttpResponse:
                 "card": card_of(row, now=request.now),
                 "protocol": protocol,
                 "reports": dosing.said_of_reports(row),
+                "given": dict(row.injections.values_list("dose", "pk")),
                 "recalled": PROTOCOLS[protocol.code].mark,
                 "steps": [
                     {

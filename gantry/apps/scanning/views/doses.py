@@ -12,15 +12,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.services import Stale
 from gantry.apps.estate.models import Site
-from gantry.apps.scanning.models import DoseReview, Study, StudyState
-from gantry.apps.scanning.services import dosing
+from gantry.apps.scanning.models import DoseReview, Injection, InjectorReport, Study, StudyState
+from gantry.apps.scanning.services import dosing, injectors
 from gantry.apps.ui.forms import Form
 from gantry.domain.access import Scope, Verb
 from gantry.reference.levels import CT_LEVELS, FAR_PERCENT, MIDDLE_OF, MIDDLE_OVER_DAYS
 from gantry.reference.schemes import FDG_REFERENCE_LEVEL
 
 LATEST = 25
-WHAT = {"ct": "CT", "tracer": "Tracer"}
+WHAT = {"ct": "CT", "tracer": "Tracer", "sources": "Sources"}
 
 
 class FindingForm(Form):
@@ -38,6 +38,7 @@ def reviews(request: HttpRequest) -> HttpResponse:
         {
             "open": [shown(request, row) for row in rows.filter(state="open").order_by("opened_at")[:100]],
             "settled": [shown(request, row) for row in settled],
+            "held": held_reports(request),
             "levels": [fact for known in CT_LEVELS.values() for fact in known[-1:]],
             "tracer_level": FDG_REFERENCE_LEVEL,
             "far": FAR_PERCENT,
@@ -71,9 +72,18 @@ def review(request: HttpRequest, key: UUID) -> HttpResponse:
             **shown(request, row),
             "form": form if may and row.state == "open" else None,
             "ct": dosing.ct_of(study) if study else None,
+            "given": Injection.objects.for_user(request.acting.scope)
+            .filter(visit__appointment__procedure=row.procedure_id)
+            .order_by("injected_at"),
         },
         status=422 if form.errors else 200,
     )
+
+
+def held_reports(request: HttpRequest) -> list[InjectorReport]:
+    """What injectors sent and nobody could be sure of."""
+    rows = InjectorReport.objects.for_user(request.acting.scope).filter(state__in=injectors.OPEN)
+    return list(rows.select_related("device", "site").distinct().order_by("received_at")[:100])
 
 
 def sites_of(request: HttpRequest) -> QuerySet[Site]:

@@ -22,11 +22,13 @@ from gantry.apps.scanning.models import (
     DoseReview,
     ImageDispatch,
     Injection,
+    InjectorReport,
     PerformedStep,
     ReconcileItem,
     Study,
 )
 from gantry.apps.scanning.services import dosing, images
+from gantry.apps.scanning.services.tellers import Teller, tellers
 from gantry.apps.scanning.views.withdrawing import aftermath
 from gantry.apps.ui.fields import Radios
 from gantry.apps.ui.forms import Form
@@ -36,7 +38,6 @@ from gantry.apps.ui.wording import say_nhs_number
 from gantry.domain.access import Scope, Verb
 from gantry.domain.ct_dose import effective_dose_msv, why_review
 from gantry.domain.identifiers import valid_nhs_number
-from gantry.domain.uptake import Stated, disagreements
 from gantry.reference.levels import FAR_PERCENT, MSV_PER_MGY_CM, ct_level, region_of
 from gantry.reference.schemes import CHILD_UNDER
 
@@ -230,78 +231,25 @@ def again(request: HttpRequest, key: UUID) -> HttpResponse:
     return redirect("scanning:study", dispatch.study_id)
 
 
-SAID_BY = {"pet_header": "Image header", "rrdsr": "Dose report"}
-DIFFER = {"activity_mbq": "activity", "injected_at": "time", "weight_kg": "weight", "half_life_s": "half-life"}
-
-
-def doses(scope: Scope, row: Study, records: list[DoseRecord]) -> list[dict[str, Any]]:
+def doses(scope: Scope, row: Study, records: list[DoseRecord]) -> list[Teller]:
     """Every source beside the others: one that differs from the room's record says so, and none is averaged."""
+    if not row.procedure_id:
+        return tellers([], records, [])
     given = (
-        list(
-            Injection.objects.for_user(scope)
-            .filter(visit__appointment__procedure=row.procedure_id)
-            .select_related("dose", "visit")
-            .prefetch_related("reports")
-            .order_by("injected_at")
-        )
-        if row.procedure_id
-        else []
+        Injection.objects.for_user(scope)
+        .filter(visit__appointment__procedure=row.procedure_id)
+        .select_related("dose", "visit")
+        .prefetch_related("reports")
+        .order_by("injected_at")
     )
-    room = [
-        Stated("room", each.injected_at, each.dose.net_mbq or each.dose.drawn_mbq, weight_kg=each.visit.weight_kg)
-        for each in given
-    ]
-    rows: list[dict[str, Any]] = [
-        {
-            "source": f"The room ({each.by_name})",
-            "tracer": each.dose.tracer,
-            "mbq": said.activity_mbq,
-            "at": said.injected_at,
-            "weight_kg": said.weight_kg,
-            "verdict": written(each),
-            "differs": [],
-        }
-        for each, said in zip(given, room, strict=True)
-    ]
-    replaced = {uid for record in records for uid in record.replaces}
-    for record in records:
-        said = Stated("images", record.injected_at, record.total_dose_mbq, record.half_life_s, record.weight_kg)
-        gone = record.report_uid in replaced
-        rows.append(
-            {
-                "source": f"{SAID_BY.get(record.source, record.source)}, series {record.series_uid[-12:]}",
-                "tracer": record.radiopharmaceutical,
-                "mbq": record.total_dose_mbq,
-                "at": record.injected_at,
-                "weight_kg": record.weight_kg,
-                "verdict": "Replaced by a later report" if gone else "Agrees" if room else "Nothing to compare with",
-                "differs": [] if gone else differing(said, room),
-            }
-        )
-    return rows
-
-
-def written(injection: Injection) -> str:
-    """Our own report of it, by its number: the one that stands."""
-    number = max((each.number for each in injection.reports.all()), default=0)
-    if not number:
-        return "Our dose report is not written yet"
-    return "Our dose report is written" + (f", for the {ordinal(number)} time" if number > 1 else "")
-
-
-def ordinal(number: int) -> str:
-    return {2: "second", 3: "third"}.get(number, f"{number}th")
-
-
-def differing(said: Stated, room: list[Stated]) -> list[str]:
-    """Against the injection that it is nearest to in time."""
-    at = said.injected_at
-    nearest = min(
-        room,
-        key=lambda r: abs((r.injected_at - at).total_seconds()) if at and r.injected_at else 0.0,
-        default=None,
+    reports = (
+        InjectorReport.objects.for_user(scope)
+        .filter(injection__visit__appointment__procedure=row.procedure_id, state="matched")
+        .select_related("device")
+        .order_by("received_at")
+        .distinct()
     )
-    return [DIFFER[each.what] for each in disagreements([nearest, said])] if nearest else []
+    return tellers(list(given), records, reports)
 
 
 def ct_dose(row: Study) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.services import Stale
-from gantry.apps.estate.models import Scanner
+from gantry.apps.estate.models import Device, Scanner
 from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.radiopharmacy.services import Impossible, NotDone
 from gantry.apps.radiopharmacy.services.stock import drawn_for
@@ -18,7 +18,7 @@ from gantry.apps.referrals.services import given_to, msv_of
 from gantry.apps.scanning.forms import InjectForm, dose_choice
 from gantry.apps.scanning.models import Visit
 from gantry.apps.scanning.services import visits
-from gantry.apps.scanning.services.injecting import authorisation_of, fallbacks_for
+from gantry.apps.scanning.services.injecting import authorisation_of, fallbacks_for, injectors_at
 from gantry.apps.scanning.views.site import visit_for, zone_of
 from gantry.apps.ui.wording import say_mbq
 from gantry.domain.access import Scope, Verb
@@ -56,9 +56,13 @@ def inject(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     choices = [dose_choice(d, f"{say_mbq(drawn_for(d).activity_at(request.now))} now") for d in found]
     sisters = {str(s.pk): s for s in fallbacks_for(visit, node, at=request.now)}
     named = [(key, s.name) for key, s in sisters.items()]
-    form = InjectForm(
-        request.POST or None, doses=choices, fallbacks=named, refused="refused" in request.POST, now=request.now, zone=zone
-    )  # fmt: skip
+    devices = {str(d.pk): d for d in injectors_at(visit.site)}
+    told = {
+        "doses": choices, "fallbacks": named, "injectors": [(key, d.name) for key, d in devices.items()], "now": request.now,
+        "zone": zone,
+    }  # fmt: skip
+    refused = "refused" in request.POST or request.POST.get("how") == "override"
+    form = InjectForm(request.POST or None, refused=refused, **told)
     outcome: visits.NotAuthorised | None = None
     with timezone.override(zone):
         if request.method == "POST" and form.is_valid():
@@ -66,13 +70,13 @@ def inject(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
             if dose is None:
                 form.add_error("barcode", "No dose of this site carries this barcode")
             else:
-                outcome = attempt(request, visit, step, dose, form, sisters.get(form.cleaned_data.get("fallback", "")))
+                given = form.cleaned_data
+                fallback, device = sisters.get(given.get("fallback", "")), devices.get(given.get("injector", ""))
+                outcome = attempt(request, visit, step, dose, form, fallback, device)
                 if outcome is None and not form.errors:
                     return redirect("scanning:board", visit.site_id)
         if outcome is not None and ("override_reason" in form.fields) is bool(outcome.never):
-            form = InjectForm(
-                request.POST, doses=choices, fallbacks=named, refused=not outcome.never, now=request.now, zone=zone
-            )
+            form = InjectForm(request.POST, refused=not outcome.never, **told)
             form.is_valid()
         before = visits.why_not(visit, step, None, at=request.now)
         authorisation = authorisation_of(visit.appointment, tracer)
@@ -115,7 +119,13 @@ def chosen(visit: Visit, form: InjectForm, scope: Scope) -> Dose | None:
 
 
 def attempt(
-    request: HttpRequest, visit: Visit, step: str, dose: Dose, form: InjectForm, fallback: Scanner | None
+    request: HttpRequest,
+    visit: Visit,
+    step: str,
+    dose: Dose,
+    form: InjectForm,
+    fallback: Scanner | None,
+    injector: Device | None,
 ) -> visits.NotAuthorised | None:
     """Recorded, or the reasons why not; what clashes with somebody else's entry is said on the form."""
     given = form.cleaned_data
@@ -123,7 +133,8 @@ def attempt(
     override = given.get("override_reason", "") if request.POST.get("how") == "override" else ""
     if request.POST.get("how") == "override" and not override.strip():
         form.add_error("override_reason", "Say why it has to go ahead now: your name stands beside it")
-        return visits.why_not(visit, step, dose, at=given["injected_at"], match=form.match(), fallback=fallback)
+        at, match = given["injected_at"], form.match()
+        return visits.why_not(visit, step, dose, at=at, match=match, fallback=fallback, injector=injector)
     try:
         outcome = visits.inject(
             visit,
@@ -138,6 +149,7 @@ def attempt(
             already_happened=happened,
             body_site=given["body_site"],
             fallback=fallback,
+            injector=injector,
         )
     except visits.AlreadyRecorded as earlier:
         said = timezone.localtime(earlier.step.happened_at)

@@ -15,7 +15,7 @@ from gantry.apps.scanning.forms import CorrectForm, EndForm, StepForm
 from gantry.apps.scanning.models import StepDone, Visit
 from gantry.apps.scanning.services import visits
 from gantry.apps.scanning.services.board import DONE_WORDS, ONE_TAP
-from gantry.apps.scanning.services.steps import completed
+from gantry.apps.scanning.services.steps import completed, meters_at
 from gantry.apps.scanning.views.site import visit_for, zone_of
 from gantry.domain.access import Verb
 from gantry.domain.lifecycle import IllegalMove
@@ -68,7 +68,8 @@ def step(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     tapped = request.method == "POST" and request.POST.get("tap") == "1" and node.act in ONE_TAP
     data = {"happened_at": "now", "complete": "yes"} if tapped else request.POST or None
     zone = zone_of(visit.site)
-    form = StepForm(data, act=node.act, ending=phase is Phase.DONE, now=request.now, zone=zone)
+    meters = meters_at(visit.site) if node.act is Act.GLUCOSE else ()
+    form = StepForm(data, act=node.act, ending=phase is Phase.DONE, meters=meters, now=request.now, zone=zone)
     with timezone.override(zone):
         if request.method == "POST" and form.is_valid():
             try:
