@@ -205,11 +205,18 @@ def forgotten_residuals(entries: Iterable[Entry], at: datetime, *, after: timede
 
 
 def explanations(
-    entries: Iterable[Entry], names: Iterable[str], difference_mbq: float, limit_mbq: float, at: datetime
+    entries: Iterable[Entry],
+    names: Iterable[str],
+    difference_mbq: float,
+    limit_mbq: float,
+    at: datetime,
+    *,
+    of: str = "",
 ) -> list[Finding]:
     """Which single slip, in which of the named entries, would explain a difference: where a person looks first.
 
-    The containers are judged whole (a batch, a site): what came in counts for the difference, all else against it.
+    What came in counts for the difference, all else against it: into the one container that is judged (`of`), or into
+    the whole that is (a batch, a site).
     """
     by_key, found = {each.key: each for each in standing(entries)}, []
     for key in names:
@@ -221,7 +228,7 @@ def explanations(
             (Rule.WRONG_CLOCK, fraction_left(entry.assay.nuclide, -HOUR)),
         ):
             change = entry.mbq(at) * (factor - 1)
-            sign = 1 if entry.way in INWARD else -1
+            sign = 1 if entry.way in INWARD or (of == entry.target and entry.way is Way.DRAWN) else -1
             if abs(difference_mbq + sign * change) <= limit_mbq:
                 words = f"{entry.way} {entry.assay.activity_mbq:,.1f} MBq by {entry.by}"
                 found.append(Finding(rule, f"this would explain the difference: {words}", (key,)))

@@ -270,6 +270,21 @@ def test_a_difference_points_at_the_entry_whose_slip_explains_it():
     assert (Rule.WRONG_CLOCK, ("drawn-V1-S1-0900",)) in [(each.rule, each.entries) for each in found]
 
 
+def test_of_a_syringe_what_was_drawn_into_it_is_what_came_in():
+    """Drawn at eight, written down as at nine: the book expects what an hour's decay had already taken."""
+    late = AT + timedelta(hours=2)
+    book = [received(), drawn(300, at=AT + timedelta(hours=1)), counted("S1", Assay(F18, 300, AT).activity_at(late), late)]
+    said = balance(book, late, {"S1"})
+    assert said.difference_mbq > said.uncertainty_mbq
+    found = explanations(book, said.in_play, said.difference_mbq, said.uncertainty_mbq, late, of="S1")
+    assert (Rule.WRONG_CLOCK, (book[1].key,)) in [(each.rule, each.entries) for each in found]
+    assert not [
+        each
+        for each in explanations(book, said.in_play, said.difference_mbq, said.uncertainty_mbq, late, of="V1")
+        if each.rule is Rule.WRONG_CLOCK and each.entries == (book[1].key,)
+    ]
+
+
 # Any sequence of events
 
 

@@ -143,6 +143,7 @@ def lived() -> Reading:
     visits.arrive(visit, happened_at=NOW, now=NOW, by=day.by)
     visits.record_step(visit, "identify", phase=Phase.DONE, happened_at=NOW, now=NOW, by=day.by)
     radiopharmacy.assign(day.dose(), visit.appointment, now=NOW, by=day.by)
+    radiopharmacy.count_vial(day.batch, radiopharmacy.Reading(100, NOW, "Calibrator 1"), now=NOW, by=day.by)
     receive(visit, number=9, study_uid="1.2.3", accession_number="")
     report = reading.report(NOW)
     verify(
@@ -160,7 +161,8 @@ SUBJECTS = (
     *("patients.patient", "referrals.referral", "referrals.requestedprocedure", "booking.appointment"),
     *("scanning.visit", "scanning.stepdone", "scanning.study", "scanning.reconcileitem"),
     *("estate.site", "estate.scanner", "radiopharmacy.supplyrun", "radiopharmacy.tracerorder"),
-    *("radiopharmacy.batch", "radiopharmacy.dose", "reporting.report", "reporting.reportversion"),
+    *("radiopharmacy.batch", "radiopharmacy.dose", "radiopharmacy.container", "radiopharmacy.investigation"),
+    *("reporting.report", "reporting.reportversion"),
     *("reporting.reportdispatch", "audit.outboxmessage"),
 )
 """What an address may be about."""

@@ -16,7 +16,8 @@ from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.chosen import chosen
 from gantry.apps.estate.models import Site
 from gantry.apps.patients.models import Patient
-from gantry.apps.radiopharmacy.models import Batch, TracerOrder
+from gantry.apps.radiopharmacy.models import Batch, Investigation, TracerOrder
+from gantry.apps.radiopharmacy.services.investigations import still_open
 from gantry.apps.referrals.models import Referral, RequestedProcedure
 from gantry.apps.reporting.models import Report, ReportDispatch
 from gantry.apps.scanning.models import ImageDispatch, ReconcileItem, Study, Visit
@@ -84,6 +85,7 @@ KINDS = {
     "report": Kind(Report, "Report", "reporting:read"),
     "batch": Kind(Batch, "Batch", "tracer:batch"),
     "order": Kind(TracerOrder, "Tracer order"),
+    "investigation": Kind(Investigation, "Investigation", "tracer:investigation"),
 }
 
 
@@ -225,6 +227,7 @@ def watch(request: HttpRequest) -> HttpResponse:
     reports = ReportDispatch.objects.for_user(scope).filter(state__in=["failed", "given_up"])
     images = ImageDispatch.objects.for_user(scope).filter(state__in=["failed", "given_up"])
     held = ReconcileItem.objects.for_user(scope).filter(state="open")
+    differences = still_open(scope)
     batches = Batch.objects.for_user(scope).filter(state__in=["failed", "rejected", "recalled"])
     return render(
         request,
@@ -239,5 +242,8 @@ def watch(request: HttpRequest) -> HttpResponse:
             "held_count": held.count(),
             "batches": batches.select_related("site").order_by("-reference_at")[:SHOWN],
             "batch_count": batches.count(),
+            "differences": differences[:SHOWN],
+            "difference_count": differences.count(),
+            "now": request.now,
         },
     )

@@ -9,8 +9,10 @@ from gantry.apps.radiopharmacy.views import (
     generators,
     holdings,
     instruments,
+    investigations,
     orders,
     staff,
+    statements,
     today,
 )
 
@@ -30,6 +32,11 @@ urlpatterns = [
     path("generators/<uuid:key>/", generators.generator, name="generator"),
     path("holdings/", holdings.holdings, name="holdings"),
     path("disposals/", holdings.disposals, name="disposals"),
+    path("ledger/", statements.statement, name="statement"),
+    path("containers/<uuid:key>/", statements.container, name="container"),
+    path("waste/", statements.waste, name="waste"),
+    path("investigations/", investigations.investigations, name="investigations"),
+    path("investigations/<uuid:key>/", investigations.investigation, name="investigation"),
     path("staff/", staff.staff, name="staff"),
     path("staff/<uuid:key>/", staff.look, name="look"),
     path("batches/<uuid:key>/arrived/", batches.receive_sent, name="receive_sent"),

@@ -18,6 +18,7 @@ from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.forms import AcceptForm, BenchForm, LossForm, ReceiveForm, ReleaseForm, SpendForm
 from gantry.apps.radiopharmacy.models import Batch, LedgerEntry, TracerOrder
 from gantry.apps.radiopharmacy.services.batches import difference_of, loss_of
+from gantry.apps.radiopharmacy.services.investigations import of_batch
 from gantry.apps.radiopharmacy.services.ledger import as_entry
 from gantry.apps.radiopharmacy.services.stock import delivery_of
 from gantry.apps.radiopharmacy.views.sites import sites_for, usual_instrument, zone_of
@@ -102,7 +103,7 @@ def batch(request: HttpRequest, key: UUID) -> HttpResponse:
         Batch.objects.for_user(request.acting.scope)
         .select_related("site", "supplier", "order__run")
         .prefetch_related(
-            "deliveries", "doses__container", "doses__appointment__referral__patient", "waste", "entries"
+            "containers", "deliveries", "doses__container", "doses__appointment__referral__patient", "waste", "entries"
         ),
         pk=key,
     )
@@ -153,6 +154,8 @@ def batch(request: HttpRequest, key: UUID) -> HttpResponse:
                 if investigation(whole)
                 else [],
                 "in_vial": vial.left_mbq,
+                "vial_key": next((box.pk for box in row.containers.all() if box.kind == "vial"), None),
+                "investigations": of_batch(row),
                 "forgotten": forgotten_residuals(entries, request.now, after=RESIDUAL_WITHIN.value),
                 "recipients": services.recipients(row) if lost else [],
                 "verbs": {event.value for event in allowed(BATCH, BatchState(row.state))},

@@ -17,6 +17,7 @@ from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.forms import DisposalForm, PermitForm, SourceActForm, SourceForm
 from gantry.apps.radiopharmacy.models import Permit, SealedSource
+from gantry.apps.radiopharmacy.services.investigations import still_open
 from gantry.apps.radiopharmacy.services.permits import (
     add_permit,
     disposals_of,
@@ -128,6 +129,7 @@ def holdings(request: HttpRequest) -> HttpResponse:
                 "holdings": holdings_of(site, permits, now),
                 "permits": permits,
                 "stored": stored,
+                "asked": still_open(request.acting.scope, site=site)[:20],
                 "disposals": disposals_of(site, at=now),
                 "waste": services.waste_by_cause(site, first=first, end=end),
                 "month": first,

@@ -12,6 +12,7 @@ from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.models import Batch, Dose, SupplyRun, TracerOrder
 from gantry.apps.radiopharmacy.services.allotments import LIVE_ORDERS, allotments_of
+from gantry.apps.radiopharmacy.services.investigations import still_open
 from gantry.apps.radiopharmacy.services.stock import Hour, by_hour, hours_from
 from gantry.apps.radiopharmacy.views.sites import asked_day, site_for, sites_for, zone_of
 from gantry.apps.ui.charts import decay_chart
@@ -97,6 +98,7 @@ def today(request: HttpRequest) -> HttpResponse:
                 "sent": Batch.objects.for_user(scope)
                 .filter(site=site, state=BatchState.EXPECTED, order=None)
                 .order_by("reference_at"),
+                "asked": still_open(scope, site=site)[:5],
                 "waiting": waiting.select_related(*together).order_by("drawn_at"),
                 "given": given.select_related(*together).order_by("injected_at"),
                 "may_order": request.acting.may(Verb.ORDER_TRACER),
