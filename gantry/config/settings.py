@@ -1,6 +1,7 @@
 """Settings: everything a deployment may change comes from the environment."""
 
 import os
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -39,6 +40,11 @@ def database(url: str) -> dict[str, object]:
     }
 
 
+def derived(purpose: str) -> str:
+    """A secret of its own for one purpose, from the installation's."""
+    return sha256(f"{purpose} {SECRET_KEY}".encode()).hexdigest()
+
+
 DEBUG = flag("GANTRY_DEBUG")
 DEMONSTRATION = flag("GANTRY_DEMONSTRATION", True)
 SECRET_KEY = os.environ.get("GANTRY_SECRET_KEY") or (
@@ -60,6 +66,7 @@ ROOMS = [
     "pathways",
     "referrals",
     "booking",
+    "correspondence",
     "radiopharmacy",
     "scheduling",
     "scanning",
@@ -235,12 +242,38 @@ BIND = os.environ.get("GANTRY_BIND", "127.0.0.1")
 MLLP_SENDER = os.environ.get("GANTRY_MLLP_SENDER", "")
 MLLP_PORT = int(os.environ.get("GANTRY_MLLP_PORT", "2575"))
 
+# Word to patients. A demonstration's notification service is emulated on this machine, and it writes to nobody else.
+EMULATED_MESSAGES = f"http://127.0.0.1:{os.environ.get('GANTRY_EMULATED_MESSAGES_PORT', '8026')}"
+MESSAGES_URL = os.environ.get("GANTRY_MESSAGES_URL", EMULATED_MESSAGES if DEMONSTRATION else "")
+MESSAGES_SERVICE = os.environ.get("GANTRY_MESSAGES_SERVICE", "demonstration" if DEMONSTRATION else "")
+MESSAGES_SECRET = os.environ.get("GANTRY_MESSAGES_SECRET") or (derived("messages") if DEMONSTRATION else "")
+MESSAGES_TEMPLATES = {
+    name: os.environ.get(f"GANTRY_MESSAGES_TEMPLATE_{name.upper()}", name)
+    for name in ("sms", "email", "letter", "letter_large")
+}
+# What the service proves itself with when it posts a receipt; without one, or with a short one, none is let in.
+MESSAGES_RECEIPT_TOKEN = os.environ.get("GANTRY_MESSAGES_RECEIPT_TOKEN") or (
+    derived("receipts") if DEMONSTRATION else ""
+)
+# A mail server of our own for emails; without one the notification service sends them too.
+MESSAGES_SMTP_HOST = os.environ.get("GANTRY_SMTP_HOST", "")
+MESSAGES_SMTP_PORT = int(os.environ.get("GANTRY_SMTP_PORT", "587"))
+MESSAGES_SMTP_USER = os.environ.get("GANTRY_SMTP_USER", "")
+MESSAGES_SMTP_PASSWORD = os.environ.get("GANTRY_SMTP_PASSWORD", "")
+MESSAGES_SMTP_TLS = flag("GANTRY_SMTP_TLS", True)
+MESSAGES_FROM = os.environ.get("GANTRY_MESSAGES_FROM", "")
+
 # Upward news between rooms: event kind -> dotted paths, called by `append` in the same transaction.
 EXPECT = "gantry.apps.scanning.services.expecting.follow"
 GANTRY_SUBSCRIBERS: dict[str, tuple[str, ...]] = {
     "appointment_booked": ("gantry.apps.booking.services.following.employer_sees", EXPECT),
-    "appointment_moved": (EXPECT,),
-    "appointment_cancelled": (EXPECT,),
+    "appointment_moved": (EXPECT, "gantry.apps.correspondence.services.following.moved"),
+    "appointment_cancelled": (EXPECT, "gantry.apps.correspondence.services.following.cancelled"),
+    "patient_told": ("gantry.apps.correspondence.services.following.told",),
+    "contact_attempted": ("gantry.apps.correspondence.services.following.heard",),
+    "recovery_chosen": ("gantry.apps.scheduling.services.word.recovery_chosen",),
+    "plan_published": ("gantry.apps.scheduling.services.word.plan_published",),
+    "patient_died": ("gantry.apps.correspondence.services.following.died",),
     "site_changed": (EXPECT,),
     "patient_did_not_attend": (EXPECT,),
     "patient_not_brought": (EXPECT,),
@@ -292,6 +325,7 @@ GANTRY_DOORS: dict[str, str] = {
     "dicom.dose_report": "gantry.gateways.dicom.dose_outgoing.write",
     "hl7.report": "gantry.gateways.hl7.outgoing.send",
     "fhir.report": "gantry.gateways.fhir.outgoing.send",
+    "messages": "gantry.gateways.messages.outgoing.send",
 }
 
 LOGGING = {

@@ -19,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("referrals/", include("gantry.apps.referrals.urls")),
     path("measures/", include("gantry.apps.quality.urls")),
     path("booking/", include("gantry.apps.booking.urls")),
+    path("messages/receipts/", include("gantry.gateways.messages.urls")),
+    path("messages/", include("gantry.apps.correspondence.urls")),
     path("tracer/", include("gantry.apps.radiopharmacy.urls")),
     path("plan/", include("gantry.apps.scheduling.urls")),
     path("fhir/R4/", include("gantry.gateways.fhir.urls")),

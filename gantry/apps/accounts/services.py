@@ -1,15 +1,18 @@
 """Signing in as a demonstration person, and break-glass: reasoned, timed, recorded, reviewed."""
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from gantry.apps.accounts.access import Acting
-from gantry.apps.accounts.models import BreakGlass, Person
+from gantry.apps.accounts.models import BreakGlass, Person, RoleGrant
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import append
+from gantry.domain.access import Role
 from gantry.domain.events import Actor, EventKind
 
 OPEN_FOR = timedelta(hours=4)
@@ -31,6 +34,21 @@ def signed_in(person: Person, *, now: datetime, how: str) -> None:
         by=Actor(f"person:{person.pk}", person.name, None, person.pk),
         data={"how": how},
     )
+
+
+def holder_of(organisation: UUID, roles: Iterable[Role], on: date) -> Person | None:
+    """The person of this organisation who holds one of these roles that day: the one who has held it longest."""
+    grant = (
+        RoleGrant.objects.filter(
+            organisation=organisation, role__in=[role.value for role in roles], person__is_active=True,
+            valid_from__lte=on,
+        )
+        .filter(Q(valid_to=None) | Q(valid_to__gte=on))
+        .select_related("person")
+        .order_by("role", "valid_from", "pk")
+        .first()
+    )  # fmt: skip
+    return grant.person if grant else None
 
 
 def is_known(patient: UUID) -> bool:

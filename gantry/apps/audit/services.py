@@ -28,6 +28,8 @@ class Outgoing:
     body: Mapping[str, Any]
     endpoint: UUID | None = None
     organisation: UUID | None = None
+    not_before: datetime | None = None
+    """It waits so long, and may be taken back meanwhile."""
 
 
 def append(
@@ -88,19 +90,19 @@ def enqueue(event: Event, outgoing: Iterable[Outgoing], *, now: datetime) -> lis
                 "endpoint": message.endpoint,
                 "organisation": message.organisation,
                 "body": plain(message.body),
-                "due_at": now,
+                "due_at": message.not_before or now,
                 "created_at": now,
             },
         )
         if made:
             queued.append(row)
-            transaction.on_commit(lambda key=row.pk: start(key))
+            transaction.on_commit(lambda key=row.pk, at=message.not_before: start(key, at=at))
     return queued
 
 
-def start(message: UUID) -> None:
-    """Ask a worker to send one message now; the sweeper finds it if this is lost. Jobs are named: they lie above."""
-    app.configure_task("send_message", queue="outbox").defer(message=str(message))
+def start(message: UUID, *, at: datetime | None = None) -> None:
+    """Ask a worker to send one message, now or then; the sweeper finds it if this is lost. Jobs are named: they lie above."""
+    app.configure_task("send_message", queue="outbox", schedule_at=at).defer(message=str(message))
 
 
 def plain(value: Any) -> Any:
@@ -120,12 +122,17 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+FOLLOWS = tuple(kind.value for kind in EventKind if kind.name.startswith("MESSAGE_"))
+"""Word of a change is not the change."""
+
+
 class Stale(Exception):
     """Somebody else changed the row first; `last` is the newest event about it, so a page can say who and what."""
 
     def __init__(self, subject: UUID) -> None:
         self.subject = subject
-        self.last = Event.objects.filter(subjects__contains=[subject]).order_by("-recorded_at", "-pk").first()
+        about = Event.objects.filter(subjects__contains=[subject]).exclude(kind__in=FOLLOWS)
+        self.last = about.order_by("-recorded_at", "-pk").first()
         super().__init__(f"{subject} has changed")
 
 

@@ -12,6 +12,7 @@ from gantry.reference.causes import causes_on
 
 LATE = frozenset(
     {
+        EventKind.BALANCE_QUERIED,
         EventKind.BREACH_RECORDED,
         EventKind.BATCH_FAILED,
         EventKind.DISPATCH_FAILED,
@@ -20,10 +21,12 @@ LATE = frozenset(
         EventKind.SCANNER_FAILED,
         EventKind.IMAGES_HELD,
         EventKind.INCIDENT_OPENED,
+        EventKind.MESSAGE_FAILED,
     }
 )
 SIDE = {"patient": "the patient", "provider": "our side", "referrer": "the referrer", "supplier": "the supplier"}
 WORDS: Mapping[EventKind, str] = {
+    EventKind.BALANCE_QUERIED: "The ledger does not add up: somebody is asked why",
     EventKind.BATCH_ACCEPTED: "Batch accepted for use on site",
     EventKind.BATCH_RELEASED: "Batch released by the supplier",
     EventKind.BREAK_GLASS_USED: "Record opened from outside",
@@ -36,6 +39,13 @@ WORDS: Mapping[EventKind, str] = {
     EventKind.IMAGES_HELD: "Images held: it is not sure whose they are",
     EventKind.IMAGES_PROVED: "Images delivered: the far end proved every one",
     EventKind.IMAGES_WITHDRAWN: "Images taken back from the wrong name",
+    EventKind.CONTACT_PROTECTED: "Contact details protected",
+    EventKind.MESSAGE_DELIVERED: "Message delivered to the patient",
+    EventKind.MESSAGE_FAILED: "Message not delivered: a person owns it",
+    EventKind.MESSAGE_SENT: "Message on its way to the patient",
+    EventKind.MESSAGE_TAKEN_BACK: "Message taken back before it was sent",
+    EventKind.MESSAGE_WRITTEN: "The patient is to be told",
+    EventKind.PATIENT_DIED: "The patient has died",
     EventKind.PATIENT_DID_NOT_ATTEND: "Did not attend",
     EventKind.PATIENT_NOT_BROUGHT: "Was not brought",
     EventKind.REPORT_ACTED_ON: "Report acted on",

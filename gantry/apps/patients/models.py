@@ -34,6 +34,11 @@ class Patient(Row):
     language = models.CharField(max_length=40, blank=True)
     interpreter_required = models.BooleanField(default=False)
     adjustments = models.TextField(blank=True)
+    died_on = models.DateField(null=True)
+    """Nothing is sent to a dead person; their clinicians lose nothing."""
+    death_source = models.CharField(max_length=120, blank=True)
+    contact_protected = models.BooleanField(default=False)
+    """A sensitive address, coercion, safeguarding: nothing is written, and only the person is spoken to."""
     organisations = ArrayField(models.UUIDField(), default=list)
     synthetic = models.BooleanField(default=False)
 

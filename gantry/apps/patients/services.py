@@ -7,8 +7,9 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from gantry.apps.audit.services import append
 from gantry.apps.patients.models import Identifier, Patient
-from gantry.domain.events import Actor
+from gantry.domain.events import Actor, EventKind
 from gantry.domain.identifiers import NhsNumberStatus, nhs_range, valid_nhs_number
 from gantry.domain.identifiers import NhsRange as Range
 
@@ -179,6 +180,41 @@ def let_see(patient: Patient, organisations: Iterable[UUID]) -> None:
     if wider != patient.organisations:
         patient.organisations = wider
         patient.save(update_fields=["organisations"])
+
+
+@transaction.atomic
+def record_death(patient: Patient, *, on: date, source: str, now: datetime, by: Actor) -> bool:
+    """Once; whoever says it first is kept as its source. False where it was known."""
+    known = Patient.objects.filter(pk=patient.pk, died_on=None).update(died_on=on, death_source=source[:120])
+    if not known:
+        return False
+    patient.died_on, patient.death_source = on, source[:120]
+    append(
+        EventKind.PATIENT_DIED,
+        subjects={"patient": patient.pk},
+        happened_at=now,
+        recorded_at=now,
+        by=by,
+        data={"on": on.isoformat(), "source": source[:120]},
+    )
+    return True
+
+
+@transaction.atomic
+def protect_contact(patient: Patient, *, protected: bool, reason: str, now: datetime, by: Actor) -> bool:
+    """Sets the flag, or lifts it, with a reason. False where it was so already."""
+    if not Patient.objects.filter(pk=patient.pk, contact_protected=not protected).update(contact_protected=protected):
+        return False
+    patient.contact_protected = protected
+    append(
+        EventKind.CONTACT_PROTECTED,
+        subjects={"patient": patient.pk},
+        happened_at=now,
+        recorded_at=now,
+        by=by,
+        data={"protected": protected, "reason": reason[:200]},
+    )
+    return True
 
 
 def lock_identity(facts: PatientFacts) -> None:

@@ -25,6 +25,7 @@ CHANNELS = {
     "referrer": "Through the referrer",
 }
 OUTCOMES = {
+    # Of a person's call; the two of the messages themselves stand below.
     "no_answer": "No answer",
     "message_left": "Message left",
     "wrong_number": "Wrong number",
@@ -32,6 +33,7 @@ OUTCOMES = {
     "spoke_to_other": "Spoke to somebody else",
     "spoke": "Spoke to the patient",
 }
+OF_MESSAGES = {"delivered": "Message delivered", "not_delivered": "Message not delivered"}
 TRY_AGAIN = {"asked_to_ring_back": timedelta(hours=4), "wrong_number": timedelta(hours=2)}
 TRY_AGAIN_USUALLY = timedelta(hours=20)
 
@@ -49,6 +51,7 @@ def tell(
         told_at=happened_at or now,
         first_told_for=appointment.first_told_for or on,
     )
+    held(appointment.referral)
     funding = str(appointment.referral.answers.get("funding_route") or "")
     record(
         EventKind.PATIENT_TOLD,
@@ -84,7 +87,8 @@ def log_attempt(
     by: Actor,
     happened_at: datetime | None = None,
 ) -> ContactAttempt:
-    """One try to reach the patient, whatever came of it."""
+    """One try to reach the patient, by a person or by a message, whatever came of it."""
+    held(referral)
     attempt = ContactAttempt.objects.create(
         referral=referral,
         appointment=appointment,
@@ -106,7 +110,7 @@ def log_attempt(
         organisation=referral.provider_id,
         data={"channel": channel, "outcome": outcome},
     )
-    if outcome != "spoke":
+    if outcome != "spoke" and outcome not in OF_MESSAGES:
         point_to(
             referral,
             said=f"Ring again: {OUTCOMES.get(outcome, outcome).lower()}",
@@ -114,3 +118,8 @@ def log_attempt(
             due_at=now + TRY_AGAIN.get(outcome, TRY_AGAIN_USUALLY),
         )
     return attempt
+
+
+def held(referral: Referral) -> None:
+    """Locked before anything is said of its messages: everybody takes appointment, referral and message in this order."""
+    Referral.objects.select_for_update().values("pk").get(pk=referral.pk)

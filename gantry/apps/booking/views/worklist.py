@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from gantry.apps.accounts.access import requires
-from gantry.apps.booking.services.telling import OUTCOMES
+from gantry.apps.booking.services.telling import OF_MESSAGES, OUTCOMES
 from gantry.apps.booking.services.waiting import LISTS, PRIORITIES, counted, narrowed, open_procedures
 from gantry.apps.estate.models import Site
 from gantry.apps.ui.listing import Column, Filter, Listing, Search
@@ -46,7 +46,8 @@ def slot_shown(row: Any) -> Any:
 
 
 def rung_shown(row: Any) -> Any:
-    return (OUTCOMES.get(row.rung_outcome, row.rung_outcome), row.rung_at) if row.rung_at else None
+    words = {**OUTCOMES, **OF_MESSAGES}
+    return (words.get(row.rung_outcome, row.rung_outcome), row.rung_at) if row.rung_at else None
 
 
 def href(row: Any) -> str:
