@@ -5,11 +5,12 @@ from datetime import datetime
 
 from django.db import transaction
 
-from gantry.apps.audit.models import Event, OutboxMessage
+from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import append
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment, ContactAttempt
 from gantry.apps.booking.services import Refused
+from gantry.apps.correspondence.services import why_not_taken_back
 from gantry.apps.scheduling.models import RecoveryPlan
 from gantry.apps.scheduling.services.building import UNDONE
 from gantry.apps.scheduling.services.recovering import cause_of
@@ -49,11 +50,7 @@ def why_not_undone(row: RecoveryPlan) -> list[str]:
     )
     if spoken.exists():
         reasons.append("Somebody has been spoken to")
-    sent = OutboxMessage.objects.filter(
-        event__root_event=row.root_event, event__recorded_at__gte=row.accepted_at, state__in=["sent", "delivered"]
-    )
-    if sent.exists():
-        reasons.append("A message has gone out")
+    reasons += why_not_taken_back(row.pk)
     return reasons
 
 

@@ -6,11 +6,13 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from gantry.apps.audit.models import Event
-from gantry.apps.booking.models import Appointment
+from gantry.apps.booking.models import Appointment, ContactAttempt
 from gantry.apps.correspondence import services as correspondence
 from gantry.apps.correspondence.services.following import actor_of, cause_of, last_told
+from gantry.apps.referrals.models import Referral
 from gantry.apps.scheduling.models import PlanVersion, RecoveryPlan
 from gantry.apps.scheduling.services.refusals import NotPossible
+from gantry.apps.scheduling.services.undoing import KNOWN_BY
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause
 from gantry.domain.message import Occasion
@@ -30,6 +32,7 @@ def recovery_chosen(event: Event) -> None:
         keys = row.moves.filter(undone=False).values_list("now", flat=True)
         announce(Appointment.objects.filter(pk__in=keys), row.pk, cause=cause, now=now, by=by)
         return
+    nobody_heard(row)
     try:
         had_left = correspondence.take_back(row.pk, now=now, by=by)
     except correspondence.Overtaken as known:
@@ -38,6 +41,15 @@ def recovery_chosen(event: Event) -> None:
         again = Appointment.objects.filter(replaces=message.appointment_id).select_related(*WITH).first()
         if again is not None:
             correspondence.write(again, Occasion.RESTORED, cause=cause, now=now, by=by)
+
+
+def nobody_heard(row: RecoveryPlan) -> None:
+    """A call that is being put on record waits for this undo, or this undo for the call: then it is refused."""
+    people = [move.was.referral_id for move in row.moves.select_related("was")]
+    list(Referral.objects.select_for_update().filter(pk__in=people).order_by("pk").values_list("pk"))
+    heard = ContactAttempt.objects.filter(referral__in=people, at__gte=row.accepted_at, outcome__in=KNOWN_BY)
+    if heard.exists():
+        raise NotPossible("Somebody has been spoken to")
 
 
 def plan_published(event: Event) -> None:
