@@ -1,4 +1,4 @@
-"""Forms of the day plan: type a new arrival, lock a time, say why the plan changes, say what has gone wrong."""
+"""Forms of the day plan: type a new arrival, say why it changes, what has gone wrong, and what a day is reckoned with."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, time
@@ -7,7 +7,9 @@ from uuid import UUID
 
 from django import forms
 
-from gantry.apps.ui.fields import Input, NumberField, TimeField
+from gantry.apps.scheduling.models import Attendance, Fitting
+from gantry.apps.scheduling.services.noting import Doors, Times
+from gantry.apps.ui.fields import DateField, Input, NumberField, TimeField
 from gantry.apps.ui.forms import Form, Section
 from gantry.domain.events import Cause, CauseCode, Initiator
 from gantry.domain.scheduling.failures import FailureKind
@@ -133,3 +135,73 @@ ACTS: dict[str, tuple[str, str]] = {
     FailureKind.ANAESTHETIST_ABSENT: ("The anaesthetist is ill", "Say that there is none"),
     FailureKind.SNOW: ("Snow", "Say that nobody can come"),
 }
+
+
+class DoorsForm(Form):
+    doors_open = TimeField(label="Doors open", required=False)
+    doors_close = TimeField(label="Doors close", required=False)
+    paid_until = TimeField(label="Overtime from", required=False)
+    injectors = forms.IntegerField(
+        label="Injections at once", required=False, min_value=1, max_value=20, widget=Input(width="2")
+    )
+    layout = (Section("Doors and hands", ("doors_open:3", "doors_close:3", "paid_until:3", "injectors:3")),)
+
+    def given(self) -> Doors:
+        return Doors(**{name: self.cleaned_data[name] for name in self.fields})
+
+
+class PeopleForm(Form):
+    kind = forms.ChoiceField(label="Who", choices=Attendance.choices)
+    starts = TimeField(label="From")
+    ends = TimeField(label="Until")
+    people = forms.IntegerField(label="How many", min_value=1, max_value=9, initial=1, widget=Input(width="2"))
+    layout = (Section("Somebody is here", ("kind:4", "starts:3", "ends:3", "people:2")),)
+
+
+class FittingsForm(Form):
+    scanner = forms.ChoiceField(label="Scanner")
+    has = forms.MultipleChoiceField(
+        label="It has", choices=Fitting.choices, required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    def __init__(self, *args: Any, scanners: Iterable[tuple[str, str]], **kw: Any):
+        super().__init__(*args, **kw)
+        self.fields["scanner"].choices = list(scanners)
+
+
+class TermsForm(Form):
+    """Standing terms of one supplier for one tracer; a price on the run itself comes first."""
+
+    of = forms.ChoiceField(label="Supplier and tracer")
+    least = NumberField(label="Smallest order", unit="MBq", width="5", min_value=0, max_digits=7, decimal_places=0)
+    run = NumberField(label="For a run, £", width="5", min_value=0, max_digits=7, decimal_places=2)
+    gbq = NumberField(label="For a GBq, £", width="5", min_value=0, max_digits=7, decimal_places=2)
+    layout = (Section("Terms", ("of:6", "least:2", "run:2", "gbq:2")),)
+
+    def __init__(self, *args: Any, suppliers: Iterable[tuple[str, str]], **kw: Any):
+        super().__init__(*args, **kw)
+        self.fields["of"].choices = list(suppliers)
+
+    def pence(self, name: str) -> int:
+        return round(self.cleaned_data[name] * 100)
+
+
+class TimesForm(Form):
+    arrive_from = TimeField(label="Can come from", required=False)
+    arrive_by = TimeField(label="Must come by", required=False)
+    suits_from = TimeField(label="A scan suits from", required=False)
+    suits_to = TimeField(label="Until", required=False)
+    why = forms.CharField(label="Why", max_length=200, widget=Input(autocomplete="off"))
+    layout = (
+        Section("When they can come", ("arrive_from:3", "arrive_by:3", "suits_from:3", "suits_to:3"), ("why:12",)),
+    )
+
+    def given(self) -> Times:
+        return Times(
+            **{name: self.cleaned_data[name] for name in ("arrive_from", "arrive_by", "suits_from", "suits_to")}
+        )
+
+
+class SignForm(Form):
+    valid_from = DateField(label="They hold from")
+    sure = forms.BooleanField(label="I have read these values and stand for them as clinical lead")

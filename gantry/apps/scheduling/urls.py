@@ -2,13 +2,16 @@
 
 from django.urls import path
 
-from gantry.apps.scheduling.views import days, fairness, recovery, telling
+from gantry.apps.scheduling.views import days, fairness, reckons, recovery, telling, visits, weights
 
 app_name = "scheduling"
 urlpatterns = [
     path("", days.choose, name="choose"),
+    path("weights/", weights.weights, name="weights"),
+    path("visit/<uuid:appointment>/", visits.visit, name="visit"),
     path("moved/", fairness.fairness, name="fairness"),
     path("<uuid:site>/<str:on>/", days.day, name="day"),
+    path("<uuid:site>/<str:on>/reckons/", reckons.reckons, name="reckons"),
     path("<uuid:site>/<str:on>/wrong/", telling.tell, name="tell"),
     path("recover/<uuid:event>/", recovery.recover, name="recover"),
     path("recover/<uuid:event>/<uuid:site>/", recovery.recover, name="recover_site"),

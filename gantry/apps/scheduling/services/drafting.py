@@ -11,11 +11,10 @@ from django.db.models import Max
 from gantry.apps.audit.services import Stale, append
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
-from gantry.apps.booking.services import Choice
+from gantry.apps.booking.services import Change, Choice, Refused
 from gantry.apps.estate.models import Site
 from gantry.apps.scheduling.models import Lock, PlanVersion
 from gantry.apps.scheduling.services.building import Built, build
-from gantry.apps.scheduling.services.recovering import moved_or_not
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, EventKind
@@ -121,17 +120,33 @@ def drop(draft: PlanVersion) -> None:
 def lock(appointment: Appointment, *, reason: str, now: datetime, by: Actor) -> Lock:
     """A person's word that this stays where it is."""
     standing = Lock.objects.filter(appointment=appointment, lifted_at=None).first()
-    return standing or Lock.objects.create(appointment=appointment, reason=reason, by_name=by.name, placed_at=now)
+    if standing is not None:
+        return standing
+    _of_lock(EventKind.APPOINTMENT_LOCKED, appointment, {"reason": reason}, now=now, by=by)
+    return Lock.objects.create(appointment=appointment, reason=reason, by_name=by.name, placed_at=now)
 
 
 @transaction.atomic
-def lift(row: Lock, *, now: datetime) -> None:
-    Lock.objects.filter(pk=row.pk, lifted_at=None).update(lifted_at=now)
+def lift(row: Lock, *, now: datetime, by: Actor) -> None:
+    """Raises Stale when somebody has lifted it already."""
+    if not Lock.objects.filter(pk=row.pk, lifted_at=None).update(lifted_at=now):
+        raise Stale(row.pk)
+    _of_lock(EventKind.APPOINTMENT_UNLOCKED, row.appointment, {"placed_by": row.by_name}, now=now, by=by)
+
+
+def _of_lock(kind: EventKind, row: Appointment, data: Mapping[str, str], *, now: datetime, by: Actor) -> None:
+    about = {
+        "appointment": row.pk,
+        "referral": row.referral_id,
+        "procedure": row.procedure_id,
+        "patient": row.referral.patient_id,
+    }
+    append(kind, subjects=about, happened_at=now, recorded_at=now, by=by, site=row.site_id, data=data)
 
 
 @transaction.atomic
 def publish(draft: PlanVersion, *, cause: Cause, now: datetime, by: Actor) -> PlanVersion:
-    """Move everybody who changed, or nobody. Visits and the worklist follow the moves. Raises NotPossible and Stale."""
+    """Move everybody who changed, into each other's places too, or nobody. The worklist follows. Raises NotPossible, Stale."""
     draft = PlanVersion.objects.select_for_update().get(pk=draft.pk)
     if draft.state != "draft":
         raise Stale(draft.pk)
@@ -140,20 +155,14 @@ def publish(draft: PlanVersion, *, cause: Cause, now: datetime, by: Actor) -> Pl
         raise NotPossible(*judged.faults)
     if not judged.changed:
         raise NotPossible("Nothing differs from what is booked")
-    waiting = list(judged.changed)
-    while waiting:
-        ref = next((r for r in waiting if not _stood_on(r, waiting, judged)), None)
-        if ref is None:
-            raise NotPossible(
-                "Some people would have to change places with each other: move one of them elsewhere first"
-            )
-        waiting.remove(ref)
-        to = draft.changes[ref]
-        choice = Choice(draft.site_id, UUID(to["scanner"]), datetime.fromisoformat(to["arrival_at"]))
-        row = judged.built.appointments[ref]
-        moved = moved_or_not(row, choice, cause, now=now, by=by)
-        if row.told_at is not None and moved.arrival_at == row.arrival_at:
-            booking.still_told(moved, row)
+    changes = [change_of(judged, ref, draft.changes[ref]) for ref in judged.changed]
+    try:
+        moved = booking.rearrange(changes, cause=cause, now=now, by=by)
+    except Refused as refused:
+        raise NotPossible(*refused.reasons) from refused
+    for one, row in zip(changes, moved, strict=True):
+        if one.appointment.told_at is not None and row.arrival_at == one.appointment.arrival_at:
+            booking.still_told(row, one.appointment)
     draft.state, draft.published_at, draft.score = "published", now, asdict(judged.after)
     draft.save(update_fields=["state", "published_at", "score"])
     append(
@@ -169,16 +178,9 @@ def publish(draft: PlanVersion, *, cause: Cause, now: datetime, by: Actor) -> Pl
     return draft
 
 
-def _stood_on(ref: str, waiting: list[str], judged: Judged) -> bool:
-    """Whether somebody who has still to move stands on the scanner where this person goes."""
-    built = judged.built
-    visit = judged.plan.visit(ref)
+def change_of(judged: Judged, ref: str, to: Mapping[str, str]) -> Change:
+    """As booking does it, from the run that the plan draws on."""
+    visit, row = judged.plan.visit(ref), judged.built.appointments[ref]
     assert visit is not None
-    end = visit.scan_min + built.day.patient(ref).scan_min
-    for other in waiting:
-        before = built.plan.visit(other)
-        if other == ref or before is None or before.scanner != visit.scanner:
-            continue
-        if before.scan_min < end and visit.scan_min < before.scan_min + built.day.patient(other).scan_min:
-            return True
-    return False
+    choice = Choice(judged.built.site.pk, UUID(to["scanner"]), datetime.fromisoformat(to["arrival_at"]))
+    return Change(row, choice, allotment=UUID(visit.delivery))

@@ -1,13 +1,15 @@
 """Asks the solver for the best plan of a site's day and puts it into the draft: nobody is booked, nobody is told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from uuid import UUID
 
 from django.db import transaction
 
 from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy.models import SupplyRun
+from gantry.apps.radiopharmacy.services.allotments import LIVE_ORDERS
 from gantry.apps.scheduling.models import PlanVersion
 from gantry.apps.scheduling.services.building import Built, build
 from gantry.apps.scheduling.services.drafting import MOVABLE, draft_for, draft_of, judge
@@ -56,29 +58,34 @@ def free_day(built: Built, plan: Plan, tried: frozenset[str], *, now: datetime) 
     """The day in which whoever may still move is free, at this site; what has happened or was tried by hand is a lock."""
     home = str(built.site.pk)
     mine = [d for d in built.day.deliveries if d.place == home]
-    prices = dict(
-        SupplyRun.objects.filter(pk__in=[a.supply_run for a in built.allotments.values() if a.supply_run]).values_list(
-            "pk", "price_pence_per_gbq"
-        )
-    )
+    still_open = open_runs([a.supply_run for a in built.allotments.values() if a.supply_run], now=now)
     today = built.day.minute(now)
     patients = tuple(_patient(built, p, plan, tried, today) for p in built.day.patients)
     return replace(
         built.day,
         places=tuple(p for p in built.day.places if p.ref == home),
         scanners=tuple(s for s in built.day.scanners if s.place == home),
-        deliveries=tuple(_priced(built, d, prices) for d in mine),
+        deliveries=tuple(_priced(d, built.allotments[d.ref].supply_run in still_open) for d in mine),
         patients=patients,
     )
 
 
-def _priced(built: Built, delivery: Delivery, prices: dict) -> Delivery:
-    """What is on its way or reserved, each GBq at its price: what is not drawn may be given to others."""
-    row = built.allotments[delivery.ref]
-    pence = prices.get(row.supply_run) or PENCE_PER_GBQ
+def open_runs(keys: Sequence[UUID], *, now: datetime) -> set[UUID]:
+    """Runs of which nothing is ordered and something still can be: how much, and whether at all, is the plan's to say."""
+    runs = SupplyRun.objects.filter(pk__in=keys, cut_off_at__gt=now)
+    return set(runs.exclude(orders__state__in=LIVE_ORDERS).values_list("pk", flat=True))
+
+
+def _priced(delivery: Delivery, still_open: bool) -> Delivery:
+    """Each GBq at its price. Of what is on its way only what is not drawn can be given to others: the run is paid for."""
+    once = {} if still_open else {"price_pence": 0, "least_mbq": 0.0}
     return replace(
-        delivery, ordered_mbq=None, most_mbq=delivery.ordered_mbq, least_mbq=0.0, price_pence_per_gbq=pence
-    )  # fmt: skip
+        delivery,
+        ordered_mbq=None,
+        most_mbq=max(delivery.ordered_mbq or 0.0, delivery.least_mbq),
+        price_pence_per_gbq=delivery.price_pence_per_gbq or PENCE_PER_GBQ,
+        **once,
+    )
 
 
 def _patient(built: Built, patient: Patient, plan: Plan, tried: frozenset[str], today: int) -> Patient:

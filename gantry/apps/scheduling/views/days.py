@@ -24,10 +24,12 @@ from gantry.apps.scheduling.services.drafting import Judged
 from gantry.apps.scheduling.services.proposing import Proposed
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.apps.scheduling.views.recovery import title_of
+from gantry.apps.scheduling.views.weights import line_for
+from gantry.apps.scheduling.views.wording import COSTS, changed, clock, priced, worded
 from gantry.apps.ui.parts import Tag
 from gantry.domain.access import Verb
 from gantry.domain.appointment import AppointmentState
-from gantry.domain.scheduling.check import drawn
+from gantry.domain.scheduling import costs as cost
 
 STATES = {
     AppointmentState.BOOKED: Tag("not told", "soon"),
@@ -113,6 +115,8 @@ def day(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
                 "judged": judged,
                 "faults": [worded(fault, built, names, zone) for fault in judged.faults],
                 "costs": costs(judged),
+                "strained": [worded(fault, built, names, zone) for fault in built.strained],
+                "weights": line_for(place.network.provider_id, local),
                 "change": change,
                 "publish": publish,
                 "roots": [(event, title_of(event, request.now)) for event in recovering.root_events(place, local)],
@@ -156,7 +160,7 @@ def act(
             row = get_object_or_404(
                 Lock.objects.for_user(request.acting.scope), pk=request.POST.get("lock"), appointment__site=site
             )
-            drafting.lift(row, now=now)
+            drafting.lift(row, now=now, by=by)
     except NotPossible as refused:
         built = build(site, on, now=now)
         for reason in refused.reasons:
@@ -220,36 +224,14 @@ def hours(built: Built, judged: Judged) -> list[tuple[datetime, float]]:
     ]
 
 
-def costs(judged: Judged) -> list[tuple[str, str]]:
-    """What the draft costs against what is booked, in the order in which it counts."""
-    before, after = judged.before, judged.after
-    mbq = sum(check_drawn(judged, after=True)) - sum(check_drawn(judged, after=False))
-    return [
-        ("Told and moved", f"{after.moved - before.moved:+d}"),
-        ("Activity at the runs' reference times", f"{mbq:+,.0f} MBq"),
-        ("Overtime", f"{after.overtime_min - before.overtime_min:+d} min"),
-        ("Waiting beyond the uptake", f"{after.waiting_min - before.waiting_min:+d} min"),
-    ]
-
-
-def check_drawn(judged: Judged, *, after: bool) -> list[float]:
-    plan = judged.plan if after else judged.built.plan
-    return [drawn(judged.built.day, plan, delivery) for delivery in judged.built.day.deliveries]
-
-
-def worded(fault: str, built: Built, names: dict[str, str], zone: ZoneInfo) -> str:
-    """The checker's words with people's names, scanners' names and the clock instead of ids and minutes."""
-    for ref in built.appointments:
-        fault = fault.replace(ref, names.get(ref, "a patient of another organisation"))
-    for ref, scanner in built.scanners.items():
-        fault = fault.replace(ref, scanner.name)
-    for ref, row in built.allotments.items():
-        fault = fault.replace(ref, f"the run of {row.reference_at.astimezone(zone):%H:%M}")
-    for ref, site in built.sites.items():
-        fault = fault.replace(ref, site.name)
-    head, mark, minute = fault.rpartition(" at minute ")
-    return f"{head} at {clock(built.at(int(minute)), zone)}" if mark and minute.lstrip("-").isdigit() else fault
-
-
-def clock(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%H:%M}"
+def costs(judged: Judged) -> list[tuple[str, ...]]:
+    """What the day costs as it is booked, in the order in which it counts; with a draft, what that costs and the difference."""
+    day, booked = judged.built.day, judged.built.plan
+    priced_runs = any(d.price_pence_per_gbq for d in day.deliveries)
+    before = cost.costs(day, booked)
+    stands = priced(before, priced_runs=priced_runs)
+    if not judged.changed:
+        return list(zip(COSTS, stands, strict=True))
+    after = cost.costs(day, judged.plan)
+    columns = (stands, priced(after, priced_runs=priced_runs), changed(after.less(before), priced_runs=priced_runs))
+    return list(zip(COSTS, *columns, strict=True))
