@@ -166,6 +166,10 @@ class EventKind(StrEnum):
     DAY_DISRUPTED = "day_disrupted"
     """A day cannot go as planned; the cause says why. The root event of everybody whom it moves, at every site."""
     RECOVERY_CHOSEN = "recovery_chosen"
+    RECOVERY_RULE_APPROVED = "recovery_rule_approved"
+    """A practitioner's for less activity, or the radiation protection adviser's for a transfer; the data say which."""
+    RECOVERY_RULE_WITHDRAWN = "recovery_rule_withdrawn"
+    SITE_REOPENED = "site_reopened"
     BREACH_RECORDED = "breach_recorded"
     INCIDENT_OPENED = "incident_opened"
     # The pathway

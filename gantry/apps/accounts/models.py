@@ -121,3 +121,36 @@ class BreakGlass(Row):
 
     def __str__(self) -> str:
         return f"{self.person} until {self.to_at:%H:%M}"
+
+
+class Office(models.TextChoices):
+    """Who an employer must appoint in writing."""
+
+    RPA = "rpa", "Radiation protection adviser"
+    RWA = "rwa", "Radioactive waste adviser"
+    DGSA = "dgsa", "Dangerous goods safety adviser"
+    MPE = "mpe", "Medical physics expert"
+    CALDICOTT = "caldicott", "Caldicott guardian"
+    IG_LEAD = "ig_lead", "Information governance lead"
+
+
+class Appointee(Row):
+    """Somebody whom an employer appointed by letter, for all of its sites or for one."""
+
+    organisation = models.ForeignKey("estate.Organisation", on_delete=models.PROTECT, related_name="appointees")
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, null=True, related_name="+")
+    office = models.CharField(max_length=12, choices=Office)
+    name = models.CharField(max_length=120)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    """Where they sign in here; an adviser from outside does not."""
+    letter = models.CharField(max_length=120)
+    """By which the letter of appointment is found."""
+    valid_from = models.DateField()
+    valid_to = models.DateField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.get_office_display().lower()}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return models.Q(organisation__in=scope.organisations)

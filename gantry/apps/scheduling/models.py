@@ -300,3 +300,73 @@ class WeightsSigned(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return models.Q(organisation__in=scope.organisations)
+
+
+class Rule(Row):
+    """An approval that stands between two days at one site, until it is withdrawn."""
+
+    site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="+")
+    valid_from = models.DateField()
+    valid_to = models.DateField()
+    at = models.DateTimeField()
+    by_name = models.CharField(max_length=120)
+    event = models.UUIDField()
+    withdrawn_at = models.DateTimeField(null=True)
+    withdrawn_by = models.CharField(max_length=120, blank=True)
+    withdrawn_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope)
+
+
+class LessActivityRule(Rule):
+    """A practitioner's approval: on a short day this protocol may be given less here and scanned for longer."""
+
+    protocol = models.CharField(max_length=40)
+    least_fraction = models.FloatField()
+    """Of the activity that was authorised; the scan is as much longer, so that their product stays."""
+    children = models.BooleanField(default=False)
+    practitioner = models.ForeignKey("accounts.Person", on_delete=models.PROTECT, related_name="+")
+    licence_number = models.CharField(max_length=40)
+    reason = models.CharField(max_length=400)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(least_fraction__gte=0.5, least_fraction__lt=1), name="less_activity_between"
+            ),
+            models.UniqueConstraint(
+                fields=["site", "protocol", "practitioner"],
+                condition=models.Q(withdrawn_at=None),
+                name="less_activity_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.protocol}, {self.least_fraction:.0%}"
+
+
+class TransferRule(Rule):
+    """The radiation protection adviser's: somebody injected here may be taken there, on these conditions."""
+
+    to_site = models.ForeignKey("estate.Site", on_delete=models.PROTECT, related_name="+")
+    minutes = models.PositiveSmallIntegerField()
+    """Door to couch."""
+    adviser = models.ForeignKey("accounts.Appointee", on_delete=models.PROTECT, related_name="+")
+    letter = models.CharField(max_length=120)
+    """By which the adviser's written rule is found."""
+    conditions = models.CharField(max_length=400)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["site", "to_site"], condition=models.Q(withdrawn_at=None), name="transfer_rule_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.site} to {self.to_site}"

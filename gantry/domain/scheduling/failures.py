@@ -116,8 +116,8 @@ class LengthenRule:
     children: bool = False
     ref: str = ""
     """By which whoever is given less under it can be traced to the approval."""
-    places: frozenset[str] | None = None
-    """Where it stands; None is everywhere."""
+    patients: frozenset[str] | None = None
+    """Whom it covers, by their protocol and site; None is everybody who is to have this tracer."""
 
 
 @dataclass(frozen=True, slots=True)

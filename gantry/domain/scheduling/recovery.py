@@ -223,14 +223,12 @@ def lengthened(s: Situation, patient: Patient, fraction: float) -> Patient:
 
 def lengthening_rule(s: Situation, patient: Patient, fraction: float) -> LengthenRule | None:
     """The approval under which this person may be given that fraction where they are booked."""
-    visit = s.plan.visit(patient.ref)
-    place = s.day.scanner(visit.scanner).place if visit else None
     for rule in s.rules.lengthen:
         if rule.tracer != patient.tracer or fraction * s.about(patient.ref).fraction < rule.least_fraction - 1e-9:
             continue
         if s.about(patient.ref).child and not rule.children:
             continue
-        if rule.places is None or place in rule.places:
+        if rule.patients is None or patient.ref in rule.patients:
             return rule
     return None
 

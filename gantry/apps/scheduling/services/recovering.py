@@ -19,6 +19,7 @@ from gantry.apps.estate.models import ActivityAllotment, Fault, Site
 from gantry.apps.radiopharmacy.models import SupplyRun
 from gantry.apps.radiopharmacy.services.allotments import settle_loss
 from gantry.apps.scheduling.models import RecoveryMove, RecoveryPlan, Trouble
+from gantry.apps.scheduling.services.approving import rules_on
 from gantry.apps.scheduling.services.building import (
     Built,
     build,
@@ -35,7 +36,6 @@ from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator
 from gantry.domain.scheduling.failures import Failure, FailureKind, Situation, Standing, injected, standing
 from gantry.domain.scheduling.problem import Plan, PlannedVisit
 from gantry.domain.scheduling.recovery import Option, Way, faults_of, lengthening_rule, option
-from gantry.reference.recovering import APPROVED
 from gantry.solvers.recovery import options_after
 
 TRACER_LOST = (
@@ -107,7 +107,7 @@ def look(event: Event, *, now: datetime, site: Site | None = None) -> Looked:
         ref: replace_day(facts, offers.get(ref)) for ref, facts in built.circumstances.items()
     }  # fmt: skip
     failure = failure_of(event, built, now=now)
-    return Looked(event, built, Situation(built.day, built.plan, failure, about, APPROVED.value), offers)
+    return Looked(event, built, Situation(built.day, built.plan, failure, about, rules_on(built)), offers)
 
 
 def replace_day(facts: Any, offer: Offer | None) -> Any:
