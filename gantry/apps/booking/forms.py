@@ -11,6 +11,7 @@ from gantry.apps.booking.services.telling import CHANNELS, OUTCOMES
 from gantry.apps.ui.fields import DateField, MomentField, Radios
 from gantry.apps.ui.forms import Form, Section
 from gantry.domain.events import Cause, CauseClass, CauseCode, Initiator
+from gantry.domain.readiness import Item
 from gantry.reference.causes import causes_on
 from gantry.solvers.offers import Half, Wish
 
@@ -140,6 +141,39 @@ class CauseForm(Form):
             forms.UUIDField().to_python(root) if root else None,
             given.get("note", ""),
         )
+
+
+ITEM_WORDS = {
+    Item.ANSWERED: ("Phone", "Answered the phone?", "Answered", "No answer"),
+    Item.INSTRUCTIONS: ("Instructions", "Knows what to do and not to do?", "Understood", "Not sure"),
+    Item.TRANSPORT: ("Transport", "How they get here and home?", "Settled", "Not settled"),
+    Item.GLUCOSE_PLAN: ("Glucose plan", "A plan for meals, tablets and insulin?", "Agreed", "Not agreed"),
+}
+"""In a table's head, as it is asked, settled, and still open."""
+
+
+class ReadinessForm(Form):
+    """One call the day before: only what was talked about is answered."""
+
+    at = MomentField(label="When", initial="now", help_text="")
+    note = forms.CharField(label="Note", required=False, max_length=400)
+    marks_optional = False
+
+    def __init__(self, *args: Any, asked: Iterable[Item], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for item in asked:
+            _, question, settled, still_open = ITEM_WORDS[item]
+            self.fields[item.value] = forms.ChoiceField(
+                label=question,
+                required=False,
+                choices=[("yes", settled), ("no", still_open)],
+                widget=Radios(inline=True),
+            )
+        self.order_fields([*(item.value for item in Item), "at", "note"])
+
+    def said(self) -> dict[Item, bool]:
+        given = self.cleaned_data
+        return {item: given[item.value] == "yes" for item in Item if given.get(item.value)}
 
 
 class NotAttendedForm(Form):

@@ -1,6 +1,7 @@
 """Offers, appointments, and the reservations that the database will not let overlap."""
 
 import pghistory
+import pgtrigger
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
@@ -10,6 +11,7 @@ from gantry.apps.audit.models import Row
 from gantry.apps.referrals.models import Authorisation, Referral, RequestedProcedure, of_referrals
 from gantry.domain.access import Scope
 from gantry.domain.appointment import APPOINTMENT, AppointmentState
+from gantry.domain.readiness import Item
 
 
 class SlotOffer(Row):
@@ -138,6 +140,28 @@ class ContactAttempt(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return of_referrals(scope)
+
+
+class ReadinessNote(Row):
+    """What somebody heard about one item the day before: settled, or still open. The last of an item stands."""
+
+    appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="readiness")
+    item = models.CharField(max_length=20, choices=[(i.value, i.value) for i in Item])
+    settled = models.BooleanField()
+    at = models.DateTimeField()
+    by_name = models.CharField(max_length=120)
+    note = models.CharField(max_length=400, blank=True)
+    event = models.UUIDField()
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.item} {'settled' if self.settled else 'open'}"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_referrals(scope, "appointment__referral")
 
 
 class CalendarChange(models.Model):

@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from gantry.apps.booking.views import calling, keeping, worklist
+from gantry.apps.booking.views import calling, keeping, readying, worklist
 
 app_name = "booking"
 urlpatterns = [
     path("", worklist.worklist, name="list"),
+    path("ready/", readying.ready, name="ready"),
+    path("appointment/<uuid:appointment>/ready/", readying.readiness, name="readiness"),
     path("scan/<uuid:procedure>/", calling.book, name="book"),
     path("scan/<uuid:procedure>/hold", calling.hold, name="hold"),
     path("scan/<uuid:procedure>/decline", calling.decline, name="decline"),

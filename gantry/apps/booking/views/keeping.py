@@ -18,6 +18,7 @@ from gantry.apps.audit.services import Stale
 from gantry.apps.booking import services
 from gantry.apps.booking.forms import CauseForm, ChoiceForm, NotAttendedForm, TellForm, WishForm
 from gantry.apps.booking.models import Appointment
+from gantry.apps.booking.services.readying import readiness_of
 from gantry.apps.booking.services.waiting import roots_near
 from gantry.apps.booking.views.calling import need_facts, patient_facts, preparation
 from gantry.apps.referrals.services import sites_of, why_not_covered_now
@@ -92,6 +93,7 @@ def page(request: HttpRequest, row: Appointment, *, status: int = 200, **more: A
         "cancel_cause": CauseForm(prefix="cancel", on=request.now.date(), roots=roots, now=request.now),
         "missed": NotAttendedForm(now=request.now),
         "past": row.arrival_at <= request.now,
+        "readiness": readiness_of([row])[row.pk],
         "preparation": preparation(row.procedure.tracer),
         "timeline": words.timeline(row.pk),
         "next_step": NextStep(
