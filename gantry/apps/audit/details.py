@@ -29,6 +29,7 @@ NAMES = {
     "by": "shown by",
     "channel": "by",
     "door": "by",
+    "pays": "paid by the",
     "for": "for",
     "first_told_for": "first told a date of",
     "how": "by",
@@ -88,6 +89,9 @@ def detail(data: Mapping[str, Any], codes: Mapping[str, str] | None = None) -> s
             continue
         if isinstance(value, list) and all(isinstance(one, dict) for one in value):
             parts.append(f"{len(value)} {key if len(value) > 1 else key.removesuffix('s')}")
+            continue
+        if key == "pence":
+            parts.append(f"£{value / 100:,.2f}")
             continue
         suffix = next((one for one in UNITS if key.endswith(one)), "")
         unit = UNITS.get(suffix) or UNITS.get(f"_{key}", "")

@@ -62,6 +62,18 @@ class OrderForm(Form):
     layout = (Section("Order", ("activity_mbq:6", "patients:6")),)
 
 
+class FromPlanForm(Form):
+    """An order as a day's plan proposes it; the amount may be another."""
+
+    activity_mbq = activity("Activity at the reference time", min_value=1)
+    reason = forms.CharField(label="Why it is ordered anew", required=False, max_length=400)
+
+    def __init__(self, *args: Any, again: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not again:
+            del self.fields["reason"]
+
+
 class ConfirmForm(Form):
     supplier_reference = forms.CharField(label="Supplier's reference", max_length=60, widget=Input(width="20"))
 

@@ -6,7 +6,7 @@ from django.db import models
 
 from gantry.apps.audit.models import Row
 from gantry.apps.booking.models import Appointment
-from gantry.apps.radiopharmacy.models import of_site
+from gantry.apps.radiopharmacy.models import TracerOrder, of_site
 from gantry.apps.referrals.models import of_referrals
 from gantry.domain.access import Scope
 from gantry.domain.scheduling.failures import FailureKind
@@ -300,6 +300,31 @@ class WeightsSigned(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return models.Q(organisation__in=scope.organisations)
+
+
+class OrderBasis(Row):
+    """What an order for tracer was placed for: who was to draw on it, how much, and how likely they were to come."""
+
+    order = models.OneToOneField(TracerOrder, on_delete=models.PROTECT, related_name="basis")
+    on = models.DateField()
+    draws = models.JSONField(default=list)
+    """Procedure, MBq at the run's reference time, chance."""
+    best_mbq = models.FloatField()
+    """As it was proposed."""
+    mean_mbq = models.FloatField()
+    """What those who come draw on average."""
+    made_at = models.DateTimeField()
+    by_name = models.CharField(max_length=120)
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.best_mbq:.0f} MBq proposed"
+
+    @classmethod
+    def scope(cls, scope: Scope) -> models.Q:
+        return of_site(scope, "order__site")
 
 
 class Rule(Row):

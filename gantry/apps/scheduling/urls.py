@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gantry.apps.scheduling.views import days, fairness, reckons, recovery, telling, visits, weights
+from gantry.apps.scheduling.views import days, fairness, orders, reckons, recovery, telling, visits, weights
 
 app_name = "scheduling"
 urlpatterns = [
@@ -11,6 +11,7 @@ urlpatterns = [
     path("visit/<uuid:appointment>/", visits.visit, name="visit"),
     path("moved/", fairness.fairness, name="fairness"),
     path("<uuid:site>/<str:on>/", days.day, name="day"),
+    path("<uuid:site>/<str:on>/orders/", orders.orders, name="orders"),
     path("<uuid:site>/<str:on>/reckons/", reckons.reckons, name="reckons"),
     path("<uuid:site>/<str:on>/wrong/", telling.tell, name="tell"),
     path("recover/<uuid:event>/", recovery.recover, name="recover"),

@@ -115,8 +115,13 @@ def tariff_of(run: SupplyRun) -> Tariff:
 
 
 @transaction.atomic
-def place_order(run: SupplyRun, *, activity_mbq: float, patients: int, now: datetime, by: Actor) -> TracerOrder:
-    """Raises NotDone after the cut-off, for nothing, and for more than the run can bring or the permit allows."""
+def place_order(
+    run: SupplyRun, *, activity_mbq: float, patients: int, tariff: Tariff | None = None, now: datetime, by: Actor
+) -> TracerOrder:
+    """Raises NotDone after the cut-off, for nothing, and for more than the run can bring or the permit allows.
+
+    `tariff` is what was agreed where the run has no price of its own.
+    """
     run = SupplyRun.objects.select_for_update().get(pk=run.pk)
     live = list(run.orders.filter(state__in=LIVE_ORDERS).values_list("activity_mbq", flat=True))
     ordered = sum(live)
@@ -135,7 +140,7 @@ def place_order(run: SupplyRun, *, activity_mbq: float, patients: int, now: date
         activity_mbq=activity_mbq,
         patients=patients,
         state=advance(ORDER, OrderState.DRAFTED, OrderEvent.PLACE),
-        price_pence=tariff_of(run).of(activity_mbq, first=not live),
+        price_pence=(tariff or tariff_of(run)).of(activity_mbq, first=not live),
         placed_at=now,
     )
     data = {"mbq": activity_mbq, "patients": patients, "pence": order.price_pence}
@@ -145,13 +150,24 @@ def place_order(run: SupplyRun, *, activity_mbq: float, patients: int, now: date
 
 @transaction.atomic
 def replace_orders(
-    run: SupplyRun, *, activity_mbq: float, patients: int, reason: str, now: datetime, by: Actor
+    run: SupplyRun,
+    *,
+    activity_mbq: float,
+    patients: int,
+    reason: str,
+    tariff: Tariff | None = None,
+    now: datetime,
+    by: Actor,
 ) -> TracerOrder:
     """One order of this size instead of those that stand: before the cut-off an order is changed by placing it anew."""
     run = SupplyRun.objects.select_for_update().get(pk=run.pk)
+    if reasons := list(
+        why_not_ordered(now=now, cut_off_at=run.cut_off_at, activity_mbq=activity_mbq, free_mbq=run.capacity_mbq)
+    ):
+        raise NotDone(reasons)
     for order in run.orders.filter(state__in=OPEN_ORDERS).order_by("pk"):
         cancel_order(order, reason=reason, now=now, by=by)
-    return place_order(run, activity_mbq=activity_mbq, patients=patients, now=now, by=by)
+    return place_order(run, activity_mbq=activity_mbq, patients=patients, tariff=tariff, now=now, by=by)
 
 
 @transaction.atomic
