@@ -1,0 +1,1 @@
+"""Planning a day: what counts most, and who stands for it."""
