@@ -20,6 +20,10 @@ from gantry.apps.audit.details import detail
         ({"choices": [{"late": False}, {"late": True}]}, "2 choices"),
         ({"findings": [{"code": "MDS-20"}], "source_key": "web:1"}, "1 finding"),
         ({"batch": "01a201a5-d092-78cf-ad69-39c0f149b240"}, ""),
+        (
+            {"said": "9 MBq is missing", "entries": ["01a201a5-d092-78cf-ad69-39c0f149b240"], "container": "V1"},
+            "9 MBq is missing; container V1",
+        ),
         ({"for": "2026-11-10", "channel": "phone", "first_told_for": "2026-11-10"}, "For 10 November 2026; by phone"),
         ({"reason": "Another appointment at that time"}, "Reason: Another appointment at that time"),
         (

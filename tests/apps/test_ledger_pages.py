@@ -132,7 +132,7 @@ def test_a_container_says_where_every_megabecquerel_went(made, batch):
     client = enter(made)
     vial = Container.objects.get(batch=batch, kind="vial")
     shown = text(client, "tracer:container", vial.pk)
-    assert dose.container.barcode in shown and "-300.0" in shown and "Where every megabecquerel went" in shown
+    assert dose.container.barcode in shown and "−300.0" in shown and "Where every megabecquerel went" in shown
     assert vial.barcode in text(client, "tracer:container", dose.container_id)
     assert reverse("tracer:container", args=[dose.container_id]) in text(client, "tracer:dose", dose.pk)
 

@@ -18,7 +18,7 @@ HIDDEN = frozenset(
     {"nhs", "version", "digest", "fields", "path", "token", "step", "study_uid", "series_uid", "source_key", "state"}
 )
 """For machines, or said by the event's own name."""
-BARE = frozenset({"label", "mbq", "doubts", "body_site", "outcome", "edition", "kind", "action"})
+BARE = frozenset({"label", "mbq", "said", "doubts", "body_site", "outcome", "edition", "kind", "action"})
 """The value says it all."""
 ONE_OF_A_KIND = frozenset(
     {"Identity check", "Pregnancy enquiry", "Weight", "Glucose", "Cannula", "Injection", "Bladder emptied", "Scan",
@@ -110,7 +110,8 @@ def _is_told(value: Any) -> bool:
 def _left_out(key: str, value: Any, data: Mapping[str, Any]) -> bool:
     empty = value in (None, "", [], {}) or isinstance(value, dict)
     told_again = key == "first_told_for" and value == data.get("for")
-    return empty or key in HIDDEN or told_again or _is_id(value) or (key == "label" and value in ONE_OF_A_KIND)
+    ids = isinstance(value, list) and all(_is_id(one) for one in value)
+    return empty or key in HIDDEN or told_again or ids or _is_id(value) or (key == "label" and value in ONE_OF_A_KIND)
 
 
 def _plain(value: Any, codes: Mapping[str, str], days: set[date]) -> str:
