@@ -26,12 +26,19 @@ def plan(
     seconds: Annotated[float, typer.Option(min=0.0, help="When to stop looking for better.")] = 30.0,
     out: Annotated[Path | None, typer.Option(metavar="PLAN.json", help="Where to keep the plan.")] = None,
     seed: Annotated[int, typer.Option(help="The same day and seed give the same plan.")] = 0,
+    before: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PLAN.json", exists=True, dir_okay=False, help="Begin with what still stands of this plan."
+        ),
+    ] = None,
 ) -> None:
     """Find the best plan of a day, with its proof."""
     from gantry.solvers.day_plan import Infeasible, Unfinished, plan_day
 
     day = day_of(day_file)
-    found = plan_day(day, seconds=seconds, seed=seed)
+    standing = plan_of(day, before, read(before)) if before is not None else None
+    found = plan_day(day, seconds=seconds, seed=seed, before=standing)
     match found:
         case Infeasible(reasons):
             refuse("No plan keeps all of these:", reasons)

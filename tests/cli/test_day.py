@@ -39,6 +39,16 @@ def test_a_plan_is_judged_with_its_proof(day_file, plan_file):
     assert "costs at least" in judged.output
 
 
+def test_a_plan_begins_with_what_stands_of_one_before(day_file, plan_file, tmp_path):
+    again = run(app, ["plan", str(day_file), "--before", str(plan_file), "--out", str(tmp_path / "again.json")])
+    assert again.exit_code == 0, again.output
+    assert json.loads((tmp_path / "again.json").read_text())["visits"] == json.loads(plan_file.read_text())["visits"]
+    plan_file.write_text("{}")
+    refused = run(app, ["plan", str(day_file), "--before", str(plan_file)])
+    assert refused.exit_code == 1
+    assert "is not a plan" in refused.stderr
+
+
 def test_a_plan_with_faults_is_refused(day_file, plan_file):
     plan = json.loads(plan_file.read_text())
     plan["visits"][0]["uptake_min"] = 70

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from referencing import Registry, Resource
 
 from gantry.domain.scheduling import problem
-from gantry.domain.scheduling.certificate import Certificate, Prices
+from gantry.domain.scheduling.certificate import Certificate, Prices, Takers
 from gantry.domain.scheduling.files import (
     Refused,
     on_paper,
@@ -62,6 +62,9 @@ def test_a_plan_and_its_proof_are_read_back():
         draws={"P2": frozenset({"D1"})},
         scanned=frozenset({"P1"}),
         left_out=frozenset({"P2"}),
+        takers={"D1": Takers(1, 2)},
+        fewer={"D1": 0.25},
+        more={"D1": 0.75},
     )
     proof = Certificate(2, 0, (prices,))
     document = json.loads(json.dumps(write_plan(of_day, plan, proof)))
@@ -218,6 +221,7 @@ def test_a_plan_need_not_repeat_when_the_scan_is():
         ({"weight": 1, "moves": 0, "prices": [1]}, "/certificate/prices/0"),
         ({"weight": 1, "moves": 0, "prices": [{"minute": [1]}]}, "/certificate/prices/0/minute/0"),
         ({"weight": 1, "moves": 0, "prices": [{"minute": [["a", "b", 1]]}]}, "/certificate/prices/0/minute/0/1"),
+        ({"weight": 1, "moves": 0, "prices": [{"takers": {"D1": {"least": 1}}}]}, "/certificate/prices/0/takers/D1"),
         ({"weight": 1, "moves": 0, "prices": [{"share": [["a", 2, 1]]}]}, "/certificate/prices/0/share/0/1"),
     ],
 )

@@ -13,6 +13,7 @@ from gantry.domain.scheduling.certificate import (
     Choice,
     Extent,
     Prices,
+    Takers,
     Visits,
     bound,
     extent,
@@ -287,6 +288,8 @@ def drawable(of_day):
         Prices(frozenset(), minute={("scanner:S1", 5): -1}),
         Prices(frozenset(), least={"D1": 2.0}),
         Prices(frozenset(), mbq={"D1": 2.0}),
+        Prices(frozenset(), takers={"D1": Takers(0, 1)}, more={"D1": -1.0}),
+        Prices(frozenset(), fewer={"D1": 1.0}),
     ],
 )
 def test_prices_that_no_proof_may_use_are_refused(prices):
@@ -329,8 +332,8 @@ def test_prices_for_some_starts_speak_for_no_other():
 @given(st.data())
 @settings(derandomize=True, max_examples=200)
 def test_what_is_unspoken_is_found_exactly(data):
-    """Beside trying every choice of two runs, three starts and one draw one by one."""
-    whole, runs, people = Extent(Window(0, 4), frozenset("abc")), ("D1", "D2"), ("P1", "P2", "P3")
+    """Beside trying every choice of two runs, three starts, one draw and one count one by one."""
+    whole, runs, people = Extent(Window(0, 4), frozenset("abc"), Takers(0, 3)), ("D1", "D2"), ("P1", "P2", "P3")
     leaves = []
     for _ in range(data.draw(st.integers(0, 7))):
         of_run = [data.draw(st.sampled_from(["paid", "unused", "open", "open"])) for _ in runs]
@@ -342,28 +345,48 @@ def test_what_is_unspoken_is_found_exactly(data):
         paid = frozenset(ref for ref, what in zip(runs, of_run, strict=True) if what == "paid")
         unused = frozenset(ref for ref, what in zip(runs, of_run, strict=True) if what == "unused")
         draws = {"P3": frozenset(data.draw(st.sets(st.sampled_from("abc"))))} if data.draw(st.booleans()) else {}
-        leaves.append(Choice(paid, unused, starts, draws))
+        least = data.draw(st.integers(0, 3))
+        takers = {"a": Takers(least, data.draw(st.integers(least, 3)))} if data.draw(st.booleans()) else {}
+        leaves.append(Choice(paid, unused, starts, draws, takers))
 
-    def spoken(paid: frozenset[str], at: dict[str, int], drawn: str) -> bool:
+    def spoken(paid: frozenset[str], at: dict[str, int], drawn: str, count: int) -> bool:
         return any(
             leaf.yes <= paid
             and not leaf.no & paid
             and drawn in leaf.draws.get("P3", whole.draws)
+            and all(n.least <= count <= n.most for n in leaf.takers.values())
             and all(w.start <= at[one] < w.end for one, w in leaf.starts.items())
             for leaf in leaves
         )
 
     everything = [
-        (paid, dict(zip(people, at, strict=True)), drawn)
+        (paid, dict(zip(people, at, strict=True)), drawn, count)
         for paid in map(frozenset, ([], ["D1"], ["D2"], ["D1", "D2"]))
         for at in product(range(4), repeat=3)
         for drawn in "abc"
+        for count in range(4)
     ]
     found = unspoken(whole, leaves, Choice())
     assert (found is None) == all(spoken(*one) for one in everything)
     if found is not None:
         some = dict.fromkeys(people, 0) | {one: window.start for one, window in found.starts.items()}
-        assert not spoken(found.yes, some, min(found.draws.get("P3", whole.draws)))
+        least = found.takers.get("a", whole.takers).least
+        assert not spoken(found.yes, some, min(found.draws.get("P3", whole.draws)), least)
+
+
+def test_prices_for_how_many_draw_on_a_delivery_speak_for_no_other_number():
+    of_day = day((patient(), patient("P2")))
+    none, some = (Prices(frozenset(), takers={"D1": n}, value=5000.0) for n in (Takers(0, 0), Takers(1, 2)))
+    assert uncovered(of_day, Certificate(1, 0, (none,))) == Choice(takers={"D1": Takers(1, 2)})
+    assert uncovered(of_day, Certificate(1, 0, (none, some))) is None
+    at_most = replace(none, more={"D1": 7000.0})
+    assert one_bound(of_day, Certificate(1, 0, ()), at_most, every(of_day)) == 5000
+    plain = one_bound(of_day, Certificate(1, 0, ()), Prices(frozenset(), value=5000.0), every(of_day))
+    one = replace(some, takers={"D1": Takers(1, 1)}, more={"D1": 100.0})
+    both = replace(some, takers={"D1": Takers(2, 2)}, fewer={"D1": 100.0})
+    # Two take part: the one too many costs 100, and where two are asked for nothing is gained by them.
+    assert one_bound(of_day, Certificate(1, 0, ()), one, every(of_day)) == pytest.approx(plain + 100)
+    assert one_bound(of_day, Certificate(1, 0, ()), both, every(of_day)) == pytest.approx(plain)
 
 
 def test_who_is_scanned_for_certain_pays_and_who_is_left_out_does_not():

@@ -16,7 +16,7 @@ from gantry.domain.scheduling.problem import Day, Lock, Plan, Told, Uptake, Wind
 from gantry.solvers import day_plan
 from gantry.solvers.day_plan import Infeasible, Planned, Stage, Unfinished, plan_day
 from gantry.solvers.day_plan.activity import too_dear
-from gantry.solvers.day_plan.branching import in_part, torn_draws, torn_starts
+from gantry.solvers.day_plan.branching import in_part, torn_counts, torn_draws, torn_starts
 from gantry.solvers.day_plan.columns import columns_of
 from gantry.solvers.day_plan.packing import Packing
 from gantry.solvers.day_plan.places import as_columns
@@ -419,7 +419,7 @@ def test_each_way_of_splitting_raises_the_bound_and_leaves_nothing_unspoken():
     relaxation.price(columns.pence, too_dear(columns), too_dear(columns), fixed=True)
     root = relaxation.solve(Branch())
     raised = set()
-    for torn in (in_part, torn_starts, torn_draws):
+    for torn in (in_part, torn_starts, torn_draws, torn_counts):
         for ones, others in torn(columns, root)[:2]:
             parts = [relaxation.solve(ones), relaxation.solve(others)]
             assert min(part.bound for part in parts) >= root.bound - 1e-6
@@ -429,7 +429,34 @@ def test_each_way_of_splitting_raises_the_bound_and_leaves_nothing_unspoken():
             whole = replace(proof, prices=tuple(replace(each, perhaps=runs - each.runs) for each in proof.prices))
             assert uncovered(of_day, whole) is None
             assert bound(of_day, proof) == pytest.approx(min(part.bound for part in parts))
-    assert raised == {"in_part", "torn_starts", "torn_draws"}
+    assert raised == {"in_part", "torn_starts", "torn_draws", "torn_counts"}
+
+
+def test_what_stands_of_a_plan_from_before_is_begun_with():
+    """With no time at all the plan in hand is kept, and one who can no longer come does not bind anybody."""
+    of_day = realistic(Instance("capped", 40, 3, 3, 1))
+    before = planned(of_day).plan
+    at_once, again = plan_day(of_day, seconds=0.0), plan_day(of_day, seconds=0.0, before=before)
+    assert isinstance(at_once, Planned) and isinstance(again, Planned)
+    assert again.score.unscanned_weight == score(of_day, before).unscanned_weight < at_once.score.unscanned_weight
+    gone = before.visits[len(before.visits) // 2].patient
+    fewer = replace(of_day, patients=tuple(p for p in of_day.patients if p.ref != gone), scanners=of_day.scanners[:2])
+    later = plan_day(fewer, seconds=2.0, before=before)
+    assert isinstance(later, Planned)
+    assert faults(fewer, later.plan) == []
+
+
+def test_how_much_is_scanned_is_proved_where_activity_is_short():
+    """The programme's floor is above what any plan reaches: splitting it over how many draw on a run says so."""
+    columns = columns_of(realistic(Instance("capped", 16, 1, 2, 0))).undominated()
+    scarce = replace(columns, day=replace(columns.day, deliveries=tuple(
+        replace(d, most_mbq=1500.0) for d in columns.day.deliveries
+    )))  # fmt: skip
+    relaxation = Relaxation(scarce, perf_counter() + 60, 0)
+    reached = day_plan.first_reach(scarce, relaxation)
+    settled = day_plan.exact_reach(scarce, reached, deadline=perf_counter() + 30, seed=0)
+    assert reached.columns is not None
+    assert reached.score == reached.top == settled.score == settled.top
 
 
 def test_a_week_is_shared_out_and_each_place_planned_by_itself(monkeypatch):

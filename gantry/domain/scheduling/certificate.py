@@ -23,6 +23,14 @@ from gantry.domain.scheduling.problem import (
 
 
 @dataclass(frozen=True, slots=True)
+class Takers:
+    """How many patients draw on a delivery."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
     """For one choice of the runs that are used, of who is scanned, when, and from what. Every price is at least 0."""
 
@@ -50,6 +58,12 @@ class Prices:
     """Patients who are scanned for certain."""
     left_out: frozenset[str] = frozenset()
     """Patients who are not."""
+    takers: Mapping[str, Takers] = field(default_factory=dict)
+    """Delivery → how many draw on it."""
+    fewer: Mapping[str, float] = field(default_factory=dict)
+    """Delivery → pence paid back for each patient who draws on it, of whom there are so many at least."""
+    more: Mapping[str, float] = field(default_factory=dict)
+    """Delivery → pence charged for each patient who draws on it, of whom there are so many at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +79,13 @@ class Certificate:
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What is decided so far. A run is paid for or not used, a patient scanned or left out: by name; and for a patient who
-    is scanned, the minutes in which the scan starts and the deliveries that it may draw on."""
+    is scanned, the minutes in which the scan starts and the deliveries that it may draw on; and how many draw on one."""
 
     yes: frozenset[str] = frozenset()
     no: frozenset[str] = frozenset()
     starts: Mapping[str, Window] = field(default_factory=dict)
     draws: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    takers: Mapping[str, Takers] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +94,12 @@ class Extent:
 
     starts: Window
     draws: frozenset[str]
+    takers: Takers = Takers(0, 0)
 
 
-type Split = str | tuple[str, int] | tuple[str, frozenset[str]]
-"""What tells two choices apart: a yes or no, whether a patient's scan starts before a minute, or whether they draw on one of
-these deliveries."""
+type Split = str | tuple[str, int] | tuple[str, frozenset[str]] | tuple[str, Takers]
+"""What tells two choices apart: a yes or no, whether a patient's scan starts before a minute, whether they draw on one of
+these deliveries, or whether so many draw on a delivery that they are among the fewer or the more."""
 
 type Visits = Sequence[tuple[Patient, Sequence[PlannedVisit]]]
 
@@ -106,7 +122,7 @@ def extent(day: Day) -> Extent:
     """No scan starts outside the hours of every scanner."""
     hours = [window for scanner in day.scanners for window in scanner.open]
     starts = Window(min((w.start for w in hours), default=0), max((w.end for w in hours), default=0))
-    return Extent(starts, frozenset(d.ref for d in day.deliveries))
+    return Extent(starts, frozenset(d.ref for d in day.deliveries), Takers(0, len(day.patients)))
 
 
 def uncovered(day: Day, certificate: Certificate) -> Choice | None:
@@ -120,7 +136,7 @@ def narrowed(prices: Prices, runs: frozenset[str]) -> Choice:
     unused = runs - prices.runs - prices.perhaps
     yes = {f"run {ref}" for ref in prices.runs & runs} | {f"patient {ref}" for ref in prices.scanned}
     no = {f"run {ref}" for ref in unused} | {f"patient {ref}" for ref in prices.left_out}
-    return Choice(frozenset(yes), frozenset(no), prices.starts, prices.draws)
+    return Choice(frozenset(yes), frozenset(no), prices.starts, prices.draws, prices.takers)
 
 
 def unspoken(whole: Extent, spoken: Sequence[Choice], of: Choice) -> Choice | None:
@@ -157,6 +173,12 @@ def told_apart(whole: Extent, spoken: Choice, of: Choice) -> Iterator[Split]:
     for patient, some in sorted(spoken.draws.items()):
         if of.draws.get(patient, whole.draws) - some:
             yield patient, some
+    for delivery, count in sorted(spoken.takers.items()):
+        now_count = of.takers.get(delivery, whole.takers)
+        if count.least > now_count.least:
+            yield delivery, Takers(count.least - 1, count.least)
+        if count.most < now_count.most:
+            yield delivery, Takers(count.most, count.most + 1)
 
 
 def halved(whole: Extent, of: Choice, split: Split) -> tuple[Choice, Choice]:
@@ -167,6 +189,10 @@ def halved(whole: Extent, of: Choice, split: Split) -> tuple[Choice, Choice]:
         now = of.starts.get(patient, whole.starts)
         before, after = Window(now.start, at), Window(at, now.end)
         return replace(of, starts={**of.starts, patient: before}), replace(of, starts={**of.starts, patient: after})
+    if isinstance(at, Takers):
+        count = of.takers.get(patient, whole.takers)
+        few, many = Takers(count.least, at.least), Takers(at.most, count.most)
+        return replace(of, takers={**of.takers, patient: few}), replace(of, takers={**of.takers, patient: many})
     draws = of.draws.get(patient, whole.draws)
     ones, others = draws & at, draws - at
     return replace(of, draws={**of.draws, patient: ones}), replace(of, draws={**of.draws, patient: others})
@@ -180,16 +206,25 @@ def meets(whole: Extent, one: Choice, other: Choice) -> bool:
         now = other.starts.get(patient, whole.starts)
         if max(window.start, now.start) >= min(window.end, now.end):
             return False
+    for delivery, count in one.takers.items():
+        also = other.takers.get(delivery, whole.takers)
+        if max(count.least, also.least) > min(count.most, also.most):
+            return False
     return all(some & other.draws.get(patient, whole.draws) for patient, some in one.draws.items())
 
 
 def one_bound(day: Day, certificate: Certificate, prices: Prices, visits: Visits) -> float:
     charged = [*prices.minute.values(), prices.value, prices.move, *prices.mbq.values(), *prices.least.values()]
-    if any(price < 0 for price in (*charged, *prices.share.values())):
+    charged += [*prices.share.values(), *prices.fewer.values(), *prices.more.values()]
+    if any(price < 0 for price in charged):
         raise ValueError("a price is never below 0")
+    if (prices.fewer.keys() | prices.more.keys()) - prices.takers.keys():
+        raise ValueError("a price for how many draw on a delivery needs their number")
     limits = capacities(day)
     total = prices.value * certificate.weight - prices.move * certificate.moves
     total -= sum(price * limits[resource] for (resource, _), price in prices.minute.items())
+    total += sum(price * prices.takers[ref].least for ref, price in prices.fewer.items())
+    total -= sum(price * prices.takers[ref].most for ref, price in prices.more.items())
     for delivery in day.deliveries:
         if delivery.ordered_mbq is not None:
             total += delivery.ordered_mbq / 1000 * day.waste_pence_per_gbq
@@ -274,6 +309,7 @@ def reduced(day: Day, patient: Patient, visit: PlannedVisit, prices: Prices, sum
         cost += mbq * (delivery.price_pence_per_gbq / 1000 - prices.least.get(delivery.ref, 0.0))
     cost += mbq * prices.mbq.get(delivery.ref, 0.0)
     cost += prices.share.get((patient.ref, delivery.ref), 0.0)
+    cost += prices.more.get(delivery.ref, 0.0) - prices.fewer.get(delivery.ref, 0.0)
     cost -= prices.value * patient.weight * in_time(patient, visit)
     if patient.told is not None and moved(day, patient, visit):
         cost += prices.move * (1 + patient.told.moves_before)

@@ -12,7 +12,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, available_timezones
 
-from gantry.domain.scheduling.certificate import Certificate, Prices
+from gantry.domain.scheduling.certificate import Certificate, Prices, Takers
 from gantry.domain.scheduling.problem import (
     Day,
     Delivery,
@@ -133,6 +133,9 @@ def prices_written(day: Day, prices: Prices) -> dict[str, object]:
         "scanned": sorted(prices.scanned),
         "left_out": sorted(prices.left_out),
         "draws": {who: sorted(some) for who, some in sorted(prices.draws.items())},
+        "takers": {ref: {"least": n.least, "most": n.most} for ref, n in sorted(prices.takers.items())},
+        "fewer": dict(prices.fewer),
+        "more": dict(prices.more),
     }
 
 
@@ -367,4 +370,7 @@ def prices_read(reader: Reader, one: object, pointer: str) -> Prices | None:
         scanned=reader.of(frozenset[str], one.get("scanned", []), f"{pointer}/scanned"),
         left_out=reader.of(frozenset[str], one.get("left_out", []), f"{pointer}/left_out"),
         draws=reader.table(frozenset[str], one.get("draws", {}), f"{pointer}/draws"),
+        takers=reader.table(Takers, one.get("takers", {}), f"{pointer}/takers"),
+        fewer=reader.table(float, one.get("fewer", {}), f"{pointer}/fewer"),
+        more=reader.table(float, one.get("more", {}), f"{pointer}/more"),
     )

@@ -26,9 +26,10 @@ from gantry.solvers.day_plan.activity import (
 )
 from gantry.solvers.day_plan.columns import Columns, Ints, columns_of
 from gantry.solvers.day_plan.counting import most
-from gantry.solvers.day_plan.greedy import greedy
+from gantry.solvers.day_plan.greedy import Filling, greedy, persistent
 from gantry.solvers.day_plan.packing import Packing
 from gantry.solvers.day_plan.places import as_columns, day_at, settled
+from gantry.solvers.day_plan.reaching import ROUNDS, most_reached, rounded
 from gantry.solvers.day_plan.reasons import conflict
 from gantry.solvers.day_plan.relaxation import MANY_COLUMNS, Branch, Relaxation
 
@@ -94,18 +95,23 @@ class Reached:
         return self.value * self.scale - self.score
 
 
-def plan_day(day: Day, *, seconds: float = 30.0, seed: int = 0) -> Planned | Infeasible | Unfinished:
-    return plan_columns(columns_of(day), deadline=perf_counter() + seconds, seed=seed)
+def plan_day(
+    day: Day, *, seconds: float = 30.0, seed: int = 0, before: Plan | None = None
+) -> Planned | Infeasible | Unfinished:
+    """`before` is a plan of this day as it was: what still stands of it is where the search begins, and binds nothing."""
+    return plan_columns(columns_of(day), deadline=perf_counter() + seconds, seed=seed, before=before)
 
 
-def plan_columns(columns: Columns, *, deadline: float, seed: int) -> Planned | Infeasible | Unfinished:
+def plan_columns(
+    columns: Columns, *, deadline: float, seed: int, before: Plan | None = None
+) -> Planned | Infeasible | Unfinished:
     columns = columns.undominated()
     day = columns.day
     locks = sum(p.lock is not None for p in day.patients)
     if not columns.count:
         return Infeasible(conflict(day, deadline=deadline, seed=seed)) if locks else nobody(day)
     relaxation = Relaxation(columns, deadline, seed)
-    reached = first_reach(columns, relaxation)
+    reached = first_reach(columns, relaxation, standing(columns, before))
     locked_worth = locks * columns.lock_value * reached.scale
     if -(-reached.top // reached.scale) * reached.scale < locked_worth:
         return Infeasible(conflict(day, deadline=deadline, seed=seed))
@@ -142,11 +148,15 @@ def worth(columns: Columns, scale: int) -> Ints:
     return each
 
 
-def first_reach(columns: Columns, relaxation: Relaxation) -> Reached:
+def first_reach(columns: Columns, relaxation: Relaxation, before: tuple[int, ...] = ()) -> Reached:
     """A plan at once; if it is not plainly the best, the programme's floor says how far one could get."""
     scale = 1 + sum(1 + p.told.moves_before for p in columns.day.patients if p.told is not None)
     each = worth(columns, scale)
-    chosen = at_once(columns, relaxation.deadline, relaxation.seed)
+    chosen = max(
+        at_once(columns, relaxation.deadline, relaxation.seed),
+        continued(columns, each, before),
+        key=lambda plan: int(each[list(plan)].sum()),
+    )
     score_now = int(each[list(chosen)].sum())
     best_alone = np.zeros(len(columns.day.patients), np.int64)
     np.maximum.at(best_alone, columns.patient, each)
@@ -161,10 +171,46 @@ def first_reach(columns: Columns, relaxation: Relaxation) -> Reached:
     if score_now == top:
         return Reached(scale, top, top, chosen)
     relaxation.ask(0, 1 << 30)
-    relaxation.price(-each.astype(float), 0.0, 0.0, fixed=False)
+    beyond = 1.0 + float(best_alone.sum())
+    relaxation.price(-each.astype(float), beyond, beyond, fixed=False)
     relaxed = relaxation.solve(Branch(), fixed_costs=False)
-    top = min(top, int(np.floor(-relaxed.bound + 1e-6)))
-    return Reached(scale, top, top, chosen if score_now == top else None)
+    if columns.count > MANY_COLUMNS:
+        top = min(top, rounded(relaxed))
+        return Reached(scale, top, top, chosen if score_now == top else None)
+    until = perf_counter() + (relaxation.deadline - perf_counter()) / 2
+    chosen, top = most_reached(columns, relaxation, relaxed, each, chosen, until)
+    return Reached(scale, top, top, chosen if int(each[list(chosen)].sum()) == top else None)
+
+
+def standing(columns: Columns, before: Plan | None) -> tuple[int, ...]:
+    """What of a plan from before is still allowed, as columns."""
+    if before is None:
+        return ()
+    day = columns.day
+    group = {scanner.ref: number for number, members in enumerate(columns.groups) for scanner in members}
+    delivery = {each.ref: number for number, each in enumerate(day.deliveries)}
+    found = []
+    for number, patient in enumerate(day.patients):
+        visit = before.visit(patient.ref)
+        if visit is None or visit.scanner not in group or visit.delivery not in delivery:
+            continue
+        same = (columns.patient == number) & (columns.group == group[visit.scanner])
+        same &= (columns.injection == visit.injection_min) & (columns.uptake == visit.uptake_min)
+        of_run = same & (columns.delivery == delivery[visit.delivery])
+        found += np.nonzero(of_run if of_run.any() else same)[0][:1].tolist()
+    return tuple(found)
+
+
+def continued(columns: Columns, each: Ints, before: tuple[int, ...]) -> tuple[int, ...]:
+    """The plan from before as far as it stands, with everybody else put in where there is room."""
+    if not before:
+        return ()
+    filling = Filling(columns)
+    locked = [column for column in before if columns.day.patients[columns.patient[column]].lock is not None]
+    for column in dict.fromkeys((*locked, *before)):
+        if len(filling.free(np.array([column]))):
+            filling.take(column)
+    return persistent(columns, columns.pence + columns.scan / 1000, each, ROUNDS, tuple(filling.taken.values()))
 
 
 def place_by_place(columns: Columns, relaxation: Relaxation, reached: Reached, deadline: float, seed: int) -> Reached:

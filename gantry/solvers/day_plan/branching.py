@@ -2,7 +2,8 @@
 
 A leaf is one branch with prices of its own; together the leaves speak for every plan. Splitting a patient's starts in two
 takes away the cheap mixture of early and late that no whole plan can have; so with the deliveries that they draw on,
-and with patients who are scanned in part so that the value comes out.
+with patients who are scanned in part so that the value comes out, and with how many draw on a delivery: where activity is
+scarce that speaks for every choice of who they are.
 """
 
 from dataclasses import replace
@@ -10,7 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
-from gantry.domain.scheduling.certificate import extent
+from gantry.domain.scheduling.certificate import Takers, extent
 from gantry.domain.scheduling.problem import Window
 from gantry.solvers.day_plan.columns import Columns
 from gantry.solvers.day_plan.relaxation import Branch, Relaxation, Relaxed
@@ -82,7 +83,9 @@ def of_patient(relaxation: Relaxation, leaf: Relaxed, pence: float, deadline: fl
     best: tuple[float, list[Relaxed]] = (-1.0, [])
     enough = pence * (1 - CLOSE)
     c = relaxation.columns
-    for ones, others in [pair for torn in (in_part, torn_starts, torn_draws) for pair in torn(c, leaf)[:TRIED]]:
+    for ones, others in [
+        pair for torn in (torn_counts, in_part, torn_starts, torn_draws) for pair in torn(c, leaf)[:TRIED]
+    ]:
         if best[1] and perf_counter() > deadline:
             break
         parts = [relaxation.solve(ones), relaxation.solve(others)]
@@ -139,4 +142,18 @@ def torn_draws(columns: Columns, leaf: Relaxed) -> list[tuple[Branch, Branch]]:
         others = leaf.branch.draws.get(patient, frozenset(range(size))) - one
         first, second = (replace(leaf.branch, draws={**leaf.branch.draws, patient: half}) for half in (one, others))
         found.append((first, second))
+    return found
+
+
+def torn_counts(columns: Columns, leaf: Relaxed) -> list[tuple[Branch, Branch]]:
+    """Deliveries on which no whole number of patients draws, the most evenly first: at most so many, or one more."""
+    size = len(columns.day.deliveries)
+    drawing = np.bincount(columns.delivery, weights=leaf.values, minlength=size)
+    apart = np.abs(drawing - np.round(drawing))
+    found = []
+    for number in sorted(np.nonzero(apart > 1e-4)[0].tolist(), key=lambda number: (-apart[number], number)):
+        now, few = leaf.branch.takers.get(number, extent(columns.day).takers), int(drawing[number])
+        halves = Takers(now.least, few), Takers(few + 1, now.most)
+        fewer, more = (replace(leaf.branch, takers={**leaf.branch.takers, number: half}) for half in halves)
+        found.append((fewer, more))
     return found

@@ -7,6 +7,9 @@ import numpy as np
 
 from gantry.solvers.day_plan.columns import Columns, Floats, Ints
 
+FORWARD = 4
+"""Places by which somebody moves forward in the next round for each unit of weight that was left out."""
+
 
 class Filling:
     """What is free while a plan grows."""
@@ -74,6 +77,26 @@ def guided(columns: Columns, fractions: Floats, reduced: Floats) -> list[tuple[i
                 filling.take(int(open_to[np.lexsort((-fractions[open_to], np.round(reduced[open_to], 6)))[0]]))
         found.append(tuple(sorted(filling.taken.values())))
     return found
+
+
+def persistent(columns: Columns, costs: Floats, worth: Ints, rounds: int, first: Sequence[int] = ()) -> tuple[int, ...]:
+    """The best of some rounds; whoever was left out of one comes earlier in the next."""
+    day = columns.day
+    patients = range(len(day.patients))
+    room = np.bincount(columns.patient, minlength=len(day.patients))
+    place = np.empty(len(day.patients))
+    place[np.argsort(room, kind="stable")] = np.arange(len(day.patients))
+    best: tuple[int, ...] = ()
+    most = -1
+    for _ in range(rounds):
+        found = fill(columns, sorted(patients, key=lambda i: (day.patients[i].lock is None, place[i], i)), costs, first)
+        if (score := int(worth[list(found)].sum())) > most:
+            best, most = found, score
+        left = np.setdiff1d(np.unique(columns.patient), columns.patient[list(found)])
+        if not len(left):
+            break
+        place[left] -= [FORWARD * day.patients[i].weight for i in left]
+    return best
 
 
 def greedy(columns: Columns, first: Sequence[int] = ()) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from time import perf_counter
 import highspy
 import numpy as np
 
-from gantry.domain.scheduling.certificate import Prices, chargeable
+from gantry.domain.scheduling.certificate import Prices, Takers, chargeable
 from gantry.domain.scheduling.problem import Window
 from gantry.solvers.day_plan.columns import Bools, Columns, Floats, Ints, ints, peaks
 
@@ -27,7 +27,8 @@ NO_VALUES = np.array([], dtype=np.float64)
 @dataclass(frozen=True, slots=True)
 class Branch:
     """What is decided: of the runs that cost something to use, which are surely paid for and which may not be used
-    (others are open); who is scanned and who is not; in which minutes some scans start, on which deliveries they draw."""
+    (others are open); who is scanned and who is not; in which minutes some scans start, on which deliveries they draw, and
+    how many draw on one."""
 
     paid: frozenset[int] = frozenset()
     banned: frozenset[int] = frozenset()
@@ -35,6 +36,7 @@ class Branch:
     left_out: frozenset[int] = frozenset()
     starts: Mapping[int, Window] = field(default_factory=dict)
     draws: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    takers: Mapping[int, Takers] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +63,8 @@ class Duals:
     draw: dict[int, float] = field(default_factory=dict)
     least: dict[int, float] = field(default_factory=dict)
     share: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    count: dict[int, float] = field(default_factory=dict)
+    """Above 0 where too few draw on a delivery, below 0 where too many do."""
 
 
 class Relaxation:
@@ -103,6 +107,9 @@ class Relaxation:
             if delivery.ordered_mbq is None and delivery.least_mbq:
                 self.least_row[number] = self.highs.getNumRow()
                 add(0.0, ENDLESS, 0, NOTHING, NO_VALUES)
+        self.count_row = {number: self.highs.getNumRow() + number for number in range(len(self.day.deliveries))}
+        for _ in self.count_row:
+            add(-ENDLESS, ENDLESS, 0, NOTHING, NO_VALUES)
         self.base_rows = self.highs.getNumRow()
 
     def _base_columns(self) -> None:
@@ -119,6 +126,7 @@ class Relaxation:
         self.missing = add(0.0, ENDLESS, {self.value_row: 1.0})
         self.excess = add(0.0, ENDLESS, {self.moves_row: -1.0})
         self.lacking = [add(0.0, 0.0, {patient: 1.0}) for patient in range(self.patients)]
+        self.too_few = {number: add(0.0, 0.0, {row: 1.0}) for number, row in self.count_row.items()}
         self.run_column: dict[int, int] = {}
         for number in sorted(self.priced):
             delivery = self.day.deliveries[number]
@@ -144,7 +152,7 @@ class Relaxation:
         self.costs = costs
         fixed_costs = list(self.fixed_costs) if fixed else [0.0] * len(self.fixed_costs)
         fixed_costs[self.missing], fixed_costs[self.excess] = missing, excess
-        for column in self.lacking:
+        for column in (*self.lacking, *self.too_few.values()):
             fixed_costs[column] = missing
         every = np.concatenate([np.array(fixed_costs), costs[self.order]])
         self.highs.changeColsCost(len(every), np.arange(len(every), dtype=np.int32), every)
@@ -153,6 +161,11 @@ class Relaxation:
         for number, column in self.run_column.items():
             low, high = float(number in branch.paid), float(number not in branch.banned)
             self.highs.changeColBounds(column, low, high)
+        for number, column in self.too_few.items():
+            asked = branch.takers.get(number)
+            low, high = (-ENDLESS, ENDLESS) if asked is None else (float(asked.least), float(asked.most))
+            self.highs.changeRowBounds(self.count_row[number], low, high)
+            self.highs.changeColBounds(column, 0.0, 0.0 if asked is None else ENDLESS)
         must = np.isin(np.arange(self.patients), list(branch.scanned))
         for patient in np.nonzero(must != self.must)[0]:
             sure = bool(must[patient])
@@ -200,6 +213,9 @@ class Relaxation:
                 rows.append(np.full(len(mine), row))
                 where.append(mine)
                 values.append(c.drawn[new][mine])
+        rows.append(self.count_row[0] + c.delivery[new])
+        where.append(place)
+        values.append(np.ones(size))
         for column, row_of in (self._minutes_met(new, self.grown), self._links_met(new, self.grown)):
             rows.append(row_of + self.base_rows)
             where.append(column)
@@ -288,6 +304,7 @@ class Relaxation:
         """Grow until nothing is missing, or until the deadline. With `only` some columns the bound is theirs alone."""
         c, shift = self.columns, len(self.fixed_costs)
         self.choose(branch, only)
+        self.takers = branch.takers
         each = AT_ONCE if c.count > MANY_COLUMNS else max(8, 400 // max(1, self.patients))
         # Prices of nothing prove something too, if there is no time for better ones.
         nothing = Duals(np.zeros(self.patients), 0.0, 0.0, np.zeros((len(c.resources), c.minutes)))
@@ -361,6 +378,7 @@ class Relaxation:
             {n: max(0.0, -float(rows[row])) for n, row in self.draw_row.items()},
             least,
             share,
+            {n: float(rows[row]) for n, row in self.count_row.items() if n in self.takers},
         )
 
     def reduced(self, duals: Duals) -> Floats:
@@ -371,9 +389,12 @@ class Relaxation:
             per_mbq[number] += price
         for number, price in duals.least.items():
             per_mbq[number] -= price
+        each = np.zeros(len(self.day.deliveries))
+        for number, price in duals.count.items():
+            each[number] = price
         total: Floats = self.costs + c.charged(duals.minute) - duals.value * c.value + duals.moves * c.moves
         if c.count:
-            total = total + c.drawn * per_mbq[c.delivery] + duals.share[c.patient, c.delivery]
+            total = total + c.drawn * per_mbq[c.delivery] + duals.share[c.patient, c.delivery] - each[c.delivery]
         return total
 
     def at_best(self, reduced: Floats) -> Floats:
@@ -387,6 +408,9 @@ class Relaxation:
         c, day = self.columns, self.day
         total = duals.value * self.value_wanted - duals.moves * self.moves_allowed
         total -= float((duals.minute * c.capacity[:, None]).sum())
+        for number, price in duals.count.items():
+            asked = branch.takers[number]
+            total += price * (asked.least if price > 0 else asked.most)
         for number, delivery in enumerate(day.deliveries):
             drawn = duals.draw.get(number, 0.0)
             if delivery.ordered_mbq is not None:
@@ -429,4 +453,7 @@ class Relaxation:
             draws={
                 self.day.patients[i].ref: frozenset(deliveries[n].ref for n in some) for i, some in branch.draws.items()
             },
+            takers={deliveries[n].ref: count for n, count in branch.takers.items()},
+            fewer={deliveries[n].ref: price for n, price in duals.count.items() if price > 0},
+            more={deliveries[n].ref: -price for n, price in duals.count.items() if price < 0},
         )

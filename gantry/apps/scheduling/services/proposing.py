@@ -38,7 +38,7 @@ def propose(site: Site, on: date, *, now: datetime, by_name: str, seconds: float
     built, draft = build(site, on, now=now), draft_of(site, on)
     judged = judge(built, draft.changes if draft else {})
     day = free_day(built, judged.plan, frozenset(judged.changed), now=now)
-    found = plan_day(day, seconds=seconds)
+    found = plan_day(day, seconds=seconds, before=judged.plan)
     if not isinstance(found, Planned):
         reasons = getattr(found, "reasons", ())
         raise NotPossible(*(reasons or ("No plan that keeps every lock was found in time",)))
