@@ -1,6 +1,6 @@
 """Word to patients: by their own way, with its receipt, taken back before it leaves, or on a person's list; never to the dead."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import ProgrammingError, transaction
@@ -66,12 +66,12 @@ def of(row: RecoveryPlan) -> list[PatientMessage]:
     return list(PatientMessage.objects.filter(under=row.pk).order_by("pk"))
 
 
-def one(channel: str = "text", **patient: object) -> tuple[Morning, PatientMessage]:
+def one(channel: str = "text", now: datetime = KNOWN, **patient: object) -> tuple[Morning, PatientMessage]:
     """Somebody told half past nine is to come at half past twelve instead."""
     morning = make_morning(5)
     make_person(Role.BOOKING_COORDINATOR, morning.made.provider, name="Cora Booking")
     row = prefer(morning.booked[4], channel, **patient)
-    return morning, written(to(morning, row, 12, 30))
+    return morning, written(to(morning, row, 12, 30), now)
 
 
 def to(morning: Morning, row: Appointment, hour: int, minute: int) -> Appointment:
@@ -81,9 +81,9 @@ def to(morning: Morning, row: Appointment, hour: int, minute: int) -> Appointmen
     return moved
 
 
-def written(row: Appointment) -> PatientMessage:
+def written(row: Appointment, now: datetime = KNOWN) -> PatientMessage:
     was = row.replaces
-    message = correspondence.write(row, Occasion.MOVED, was=was, under=new_id(), cause=OURS, now=KNOWN, by=BY)
+    message = correspondence.write(row, Occasion.MOVED, was=was, under=new_id(), cause=OURS, now=now, by=BY)
     assert message is not None
     return message
 

@@ -50,7 +50,9 @@ def post(server: MailServer, mail: EmailMessage) -> str:
     line = smtplib.SMTP(timeout=server.answer_s)
     phase = "connect"
     try:
-        line.connect(server.host, server.port)
+        code, _ = line.connect(server.host, server.port)
+        if code != 220:
+            raise smtplib.SMTPResponseException(code, b"")
         phase = "greeting"
         line.ehlo_or_helo_if_needed()
         if server.tls:

@@ -182,8 +182,8 @@ def receipt_in(tree: object) -> Receipt | Unreadable:
     if not isinstance(tree, dict):
         return Unreadable("body", "not an object")
     for name in ("id", "reference", "status"):
-        if not isinstance(tree.get(name), str):
-            return Unreadable(name, "missing, or not text")
+        if not isinstance(tree.get(name), str) or not tree[name].isprintable():
+            return Unreadable(name, "missing, or not plain text")
     if tree["status"] not in FATES:
         return Unreadable("status", "none that is known")
     at = moment(tree.get("completed_at"))
