@@ -40,8 +40,11 @@ def plan(
     standing = plan_of(day, before, read(before)) if before is not None else None
     found = plan_day(day, seconds=seconds, seed=seed, before=standing)
     match found:
-        case Infeasible(reasons):
-            refuse("No plan keeps all of these:", reasons)
+        case Infeasible(reasons, smallest):
+            also = (
+                "no fewer contradict one another" if smallest else "fewer may do: time ran out before that was proved"
+            )
+            refuse(f"No plan keeps all of these; {also}:", reasons)
         case Unfinished():
             refuse("Out of time: neither a plan that keeps every lock, nor a proof that there is none", ())
     show(day, found.plan, found.score)

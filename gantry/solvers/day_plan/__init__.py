@@ -66,7 +66,9 @@ class Planned:
 @dataclass(frozen=True, slots=True)
 class Infeasible:
     reasons: tuple[str, ...]
-    """A smallest set of locks that cannot all be kept."""
+    """Locks that cannot all be kept."""
+    smallest: bool = True
+    """No fewer contradict one another: proved. Else none of these is known to be superfluous."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +111,12 @@ def plan_columns(
     day = columns.day
     locks = sum(p.lock is not None for p in day.patients)
     if not columns.count:
-        return Infeasible(conflict(day, deadline=deadline, seed=seed)) if locks else nobody(day)
+        return infeasible(day, deadline, seed) if locks else nobody(day)
     relaxation = Relaxation(columns, deadline, seed)
     reached = first_reach(columns, relaxation, standing(columns, before))
     locked_worth = locks * columns.lock_value * reached.scale
     if -(-reached.top // reached.scale) * reached.scale < locked_worth:
-        return Infeasible(conflict(day, deadline=deadline, seed=seed))
+        return infeasible(day, deadline, seed)
     if columns.count > MANY_COLUMNS and len(day.places) > 1:
         reached = place_by_place(columns, relaxation, reached, deadline, seed)
     found = cheapest_at(columns, relaxation, reached, deadline, seed)
@@ -122,13 +124,18 @@ def plan_columns(
         reached = exact_reach(columns, reached, deadline=(perf_counter() + deadline) / 2, seed=seed)
         if kept_locks(columns, reached.columns or ()) < locks:
             if reached.score == reached.top:
-                return Infeasible(conflict(day, deadline=deadline, seed=seed))
+                return infeasible(day, deadline, seed)
             unscanned = sum(p.weight for p in day.patients) - (
                 -(-reached.top // reached.scale) - locks * columns.lock_value
             )
             return Unfinished(max(0, unscanned))
         found = cheapest_at(columns, relaxation, reached, deadline, seed)
     return finished(columns, reached, found, deadline, seed)
+
+
+def infeasible(day: Day, deadline: float, seed: int) -> Infeasible:
+    found = conflict(day, deadline=deadline, seed=seed)
+    return Infeasible(found.reasons, found.smallest)
 
 
 def kept_locks(columns: Columns, chosen: tuple[int, ...]) -> int:

@@ -16,7 +16,7 @@ from gantry.apps.scheduling.services.drafting import MOVABLE, draft_for, draft_o
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.scheduling.failures import NOTICE_MIN
 from gantry.domain.scheduling.problem import Day, Delivery, Lock, Patient, Plan, PlannedVisit
-from gantry.solvers.day_plan import Planned, Stage, plan_day
+from gantry.solvers.day_plan import Infeasible, Planned, Stage, plan_day
 
 SECONDS = 6.0
 PENCE_PER_GBQ = 1_000
@@ -39,9 +39,11 @@ def propose(site: Site, on: date, *, now: datetime, by_name: str, seconds: float
     judged = judge(built, draft.changes if draft else {})
     day = free_day(built, judged.plan, frozenset(judged.changed), now=now)
     found = plan_day(day, seconds=seconds, before=judged.plan)
+    if isinstance(found, Infeasible):
+        also = "no fewer contradict one another" if found.smallest else "fewer may do: it took too long to prove"
+        raise NotPossible(*((f"These cannot all be kept; {also}",) if len(found.reasons) > 1 else ()), *found.reasons)
     if not isinstance(found, Planned):
-        reasons = getattr(found, "reasons", ())
-        raise NotPossible(*(reasons or ("No plan that keeps every lock was found in time",)))
+        raise NotPossible("No plan that keeps every lock was found in time")
     changes = dict(changes_in(built, judged.plan, found.plan)) | (draft.changes if draft else {})
     after = judge(built, changes)
     if not changes or after.changed == judged.changed:
