@@ -6,7 +6,7 @@ A diagnostic reference level is a trigger for review, never a prescription. Numb
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import floor
+from math import ceil, floor
 
 
 class Rule(StrEnum):
@@ -74,11 +74,27 @@ def prescribe(scheme: Scheme, weight_kg: float, *, minutes_per_bed: float | None
     used = minutes_per_bed if scheme.needs_minutes else None
     if scheme.most_mbq is not None and computed > scheme.most_mbq:
         note = f"Held at the most, {scheme.most_mbq:g} MBq: lengthen the acquisition instead"
+        if scheme.needs_minutes:
+            note += f", to {ceil(computed * minutes / scheme.most_mbq * 10 - 1e-9) / 10:g} minutes per bed"
         return Prescription(scheme.code, weight_kg, used, computed, scheme.most_mbq, note)
     if computed < scheme.least_mbq:
         note = f"Raised to the least, {scheme.least_mbq:g} MBq"
         return Prescription(scheme.code, weight_kg, used, computed, scheme.least_mbq, note)
     return Prescription(scheme.code, weight_kg, used, computed, computed)
+
+
+@dataclass(frozen=True, slots=True)
+class Beds:
+    """How a whole-body scan spends its minutes: so many bed positions, and the CT and getting on and off beside them."""
+
+    count: int
+    other_min: float
+    minutes_per_bed: float
+    """What is usual, where nobody prescribes another."""
+
+    def scan_min(self, minutes_per_bed: float) -> int:
+        """Whole minutes, rounded up: a list has no room for what was rounded away."""
+        return ceil(self.other_min + self.count * minutes_per_bed - 1e-9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from gantry.domain.scan import Act, Protocol, ProtocolStep, Window
 from gantry.reference.dated import LIBRARY_FROM, Fact
+from gantry.reference.schemes import BEDS
 from gantry.reference.tracers import TRACERS, Tracer, tracer
 
 VERSION = "2026.1"
@@ -138,6 +139,16 @@ PROTOCOLS: dict[str, Fact[Protocol]] = {
 def protocol(code: str) -> Protocol:
     """Raises KeyError for a protocol that is not in the table."""
     return PROTOCOLS[code].value
+
+
+def timed(graph: Protocol, minutes_per_bed: float | None) -> Protocol:
+    """The same graph with its scan as long as the minutes per bed make it; unchanged where no bed count is known."""
+    beds = BEDS.get(graph.code)
+    if beds is None or not minutes_per_bed:
+        return graph
+    minutes = beds.value.scan_min(minutes_per_bed)
+    steps = tuple(replace(s, minutes=minutes) if s.act is Act.ACQUIRE else s for s in graph.steps)
+    return replace(graph, steps=steps)
 
 
 def usual_for(tracer_code: str) -> str:

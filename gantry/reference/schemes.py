@@ -2,8 +2,8 @@
 
 from datetime import date
 
-from gantry.domain.activity import Card, Rule, Scheme
-from gantry.reference.dated import LIBRARY_FROM, Fact
+from gantry.domain.activity import Beds, Card, Rule, Scheme
+from gantry.reference.dated import LIBRARY_FROM, Fact, in_force
 
 EANM = "EANM procedure guideline for FDG, version 2.0 (2015)"
 EANM_FROM = date(2015, 1, 1)
@@ -25,9 +25,13 @@ def _scheme(
     return Fact(Scheme(code, title, rule, factor, least, most), "MBq", source, since, recalled)
 
 
-SCHEMES: dict[str, Fact[Scheme]] = {
-    fact.value.code: fact
-    for fact in (
+def _editions[T: Scheme | Card](*facts: Fact[T]) -> dict[str, tuple[Fact[T], ...]]:
+    """By code, every edition from its own day."""
+    return {fact.value.code: tuple(f for f in facts if f.value.code == fact.value.code) for fact in facts}
+
+
+SCHEMES: dict[str, tuple[Fact[Scheme], ...]] = _editions(
+    *(
         _scheme(
             "fdg-3.5",
             "FDG 3.5 MBq/kg",
@@ -114,7 +118,38 @@ SCHEMES: dict[str, Fact[Scheme]] = {
         _scheme("rb82-fixed", "Rubidium", Rule.FIXED, 1480, "Within 1,110 to 2,220 MBq each; verify", recalled=True),
         _scheme("nh3-fixed", "Ammonia", Rule.FIXED, 550, "Within 370 to 740 MBq", recalled=True),
     )
+)
+"""A decision reads the edition of its own day, and is judged by it ever after: `scheme`."""
+
+FDG_BODY_SCHEMES = (
+    "fdg-3.5", "fdg-linear-14", "fdg-linear-7", "fdg-quadratic-1050", "fdg-quadratic-525", "fdg-400",
+)  # fmt: skip
+SCHEMES_FOR: dict[str, tuple[str, ...]] = {"FDG": FDG_BODY_SCHEMES, "FDG-CARDIAC": FDG_BODY_SCHEMES}
+"""What a practitioner may choose from; a tracer that is not named has its own scheme alone."""
+
+BEDS: dict[str, Fact[Beds]] = {
+    "fdg_body": Fact(
+        Beds(7, 6.0, 2.0),
+        "beds, minutes",
+        "Seven beds and the CT come to the usual 20 minutes; each scanner's own count replaces it",
+        LIBRARY_FROM,
+        notice="Assumed",
+    ),
 }
+"""By protocol: the scans whose length follows the minutes per bed."""
+LEAST_MIN_PER_BED, MOST_MIN_PER_BED = 0.5, 10.0
+
+
+def scheme(code: str, on: date) -> Fact[Scheme]:
+    """The edition in force on the day of a decision. Raises KeyError and NothingInForce."""
+    return in_force(SCHEMES[code], on)
+
+
+def schemes_for(tracer_code: str, own: str, on: date) -> list[Fact[Scheme]]:
+    """Every scheme of a tracer that is in force, its own first."""
+    codes = [own, *(code for code in SCHEMES_FOR.get(tracer_code, ()) if code != own)]
+    return [scheme(code, on) for code in codes if any(fact.valid_from <= on for fact in SCHEMES[code])]
+
 
 CARD_SOURCE = "EANM dosage card, version 5.7 (2016)"
 CARD_FROM = date(2016, 1, 1)
@@ -159,16 +194,25 @@ def _card(code: str, title: str, baseline: float, minimum: float, *, recalled: b
     return Fact(Card(code, title, baseline, minimum, CLASS_B), "MBq", CARD_SOURCE, CARD_FROM, recalled)
 
 
-CARDS: dict[str, Fact[Card]] = {
-    fact.value.code: fact
-    for fact in (
-        _card("fdg-torso", "FDG, torso", 25.9, 26),
-        _card("fdg-brain", "FDG, brain", 14.0, 14),
-        _card("ga-peptide", "Gallium-68 peptides", 12.8, 14),
-        _card("fdg-low", "FDG, PET/MR or long axial field of view", 10.7, 10),
-        _card("naf", "Sodium fluoride", 10.5, 14, recalled=True),
-    )
-}
+CARDS: dict[str, tuple[Fact[Card], ...]] = _editions(
+    _card("fdg-torso", "FDG, torso", 25.9, 26),
+    _card("fdg-brain", "FDG, brain", 14.0, 14),
+    _card("ga-peptide", "Gallium-68 peptides", 12.8, 14),
+    _card("fdg-low", "FDG, PET/MR or long axial field of view", 10.7, 10),
+    _card("naf", "Sodium fluoride", 10.5, 14, recalled=True),
+)
+CARDS_FOR = {"fdg-torso": ("fdg-torso", "fdg-low")}
+"""What a practitioner may choose from beside a tracer's own card."""
+
+
+def card(code: str, on: date) -> Fact[Card]:
+    """The edition in force on the day of a decision. Raises KeyError and NothingInForce."""
+    return in_force(CARDS[code], on)
+
+
+def cards_for(own: str, on: date) -> list[Fact[Card]]:
+    return [card(code, on) for code in CARDS_FOR.get(own, (own,) if own else ()) if CARDS[code][0].valid_from <= on]
+
 
 FDG_REFERENCE_LEVEL = Fact(3.5, "MBq/kg", "Proposed UK national level, Nucl Med Commun 46:379 (2025)", date(2025, 1, 1))
 TOLERANCE_PERCENT = Fact(

@@ -1,5 +1,7 @@
 """What to administer: the published worked values, the card's own columns, and the limits' edges."""
 
+from dataclasses import replace
+from datetime import date
 from math import isclose
 
 import pytest
@@ -15,12 +17,15 @@ from gantry.domain.activity import (
     why_out_of_tolerance,
     why_review,
 )
-from gantry.reference.schemes import CARDS, FDG_REFERENCE_LEVEL, SCHEMES, TOLERANCE_PERCENT
+from gantry.reference import schemes
+from gantry.reference.dated import Fact, NothingInForce
+from gantry.reference.schemes import BEDS, FDG_REFERENCE_LEVEL, SCHEMES, TOLERANCE_PERCENT, card, scheme
 
-TORSO = CARDS["fdg-torso"].value
-PER_KG = SCHEMES["fdg-3.5"].value
-LINEAR = SCHEMES["fdg-linear-14"].value
-QUADRATIC = SCHEMES["fdg-quadratic-1050"].value
+DAY = date(2026, 11, 23)
+TORSO = card("fdg-torso", DAY).value
+PER_KG = scheme("fdg-3.5", DAY).value
+LINEAR = scheme("fdg-linear-14", DAY).value
+QUADRATIC = scheme("fdg-quadratic-1050", DAY).value
 
 
 @pytest.mark.parametrize(
@@ -51,15 +56,15 @@ def test_linear_and_quadratic_agree_at_75_kg(minutes):
 
 @given(st.sampled_from(sorted(SCHEMES)), st.floats(2, 350), st.floats(0.5, 10))
 def test_no_prescription_leaves_its_limits(code, kg, minutes):
-    scheme = SCHEMES[code].value
-    given_out = prescribe(scheme, kg, minutes_per_bed=minutes)
-    assert scheme.least_mbq <= given_out.limited_mbq <= (scheme.most_mbq or 1_000_000)
+    rule = scheme(code, DAY).value
+    given_out = prescribe(rule, kg, minutes_per_bed=minutes)
+    assert rule.least_mbq <= given_out.limited_mbq <= (rule.most_mbq or 1_000_000)
     assert bool(given_out.note) is (given_out.limited_mbq != given_out.computed_mbq)
-    assert (given_out.minutes_per_bed is None) is not scheme.needs_minutes
+    assert (given_out.minutes_per_bed is None) is not rule.needs_minutes
 
 
 def test_a_least_raises_and_says_so():
-    small = prescribe(SCHEMES["piflufolastat-per-kg"].value, 40)
+    small = prescribe(scheme("piflufolastat-per-kg", DAY).value, 40)
     assert (small.prescribed_mbq, small.note) == (190, "Raised to the least, 190 MBq")
 
 
@@ -88,7 +93,7 @@ def test_what_cannot_be_prescribed():
 )
 def test_the_cards_columns(kg, torso, brain, peptide, low, naf):
     names = ("fdg-torso", "fdg-brain", "ga-peptide", "fdg-low", "naf")
-    assert [from_card(CARDS[name].value, kg).prescribed_mbq for name in names] == [torso, brain, peptide, low, naf]
+    assert [from_card(card(name, DAY).value, kg).prescribed_mbq for name in names] == [torso, brain, peptide, low, naf]
 
 
 @pytest.mark.parametrize(("kg", "row"), [(1, 3), (3.4, 3), (3.5, 4), (5, 6), (51.9, 50), (52, 54), (67, 68)])
@@ -126,3 +131,33 @@ def test_a_reference_level_asks_for_review_and_forbids_nothing():
 def test_dose_and_rounding():
     assert isclose(effective_dose_msv(250, 0.019), 4.75)
     assert [to_whole_mbq(value) for value in (0.49, 0.5, 1.5, 2.5)] == [0, 1, 2, 3]
+
+
+def test_a_scheme_is_read_as_it_stood_on_the_day(monkeypatch):
+    later = Fact(replace(PER_KG, factor=3.0), "MBq", "A later edition", date(2026, 12, 1))
+    monkeypatch.setitem(schemes.SCHEMES, "fdg-3.5", (*SCHEMES["fdg-3.5"], later))
+    assert prescribe(scheme("fdg-3.5", date(2026, 11, 30)).value, 80).prescribed_mbq == 280
+    assert prescribe(scheme("fdg-3.5", date(2026, 12, 1)).value, 80).prescribed_mbq == 240
+    with pytest.raises(NothingInForce, match="2024-12-31"):
+        scheme("fdg-3.5", date(2024, 12, 31))
+    assert (
+        next(fact.value.code for fact in schemes.schemes_for("FDG", "fdg-3.5", date(2024, 12, 31))) == "fdg-linear-14"
+    )
+
+
+def test_a_card_is_read_as_it_stood_on_the_day(monkeypatch):
+    lower = Fact(replace(TORSO, baseline_mbq=20.0, minimum_mbq=20.0), "MBq", "A later card", date(2027, 1, 1))
+    monkeypatch.setitem(schemes.CARDS, "fdg-torso", (*schemes.CARDS["fdg-torso"], lower))
+    assert from_card(card("fdg-torso", DAY).value, 20).prescribed_mbq == 126
+    assert from_card(card("fdg-torso", date(2027, 1, 1)).value, 20).prescribed_mbq == 97
+
+
+@pytest.mark.parametrize(("minutes", "scan"), [(2, 20), (2.5, 24), (3, 27), (4, 34)])
+def test_the_scan_is_as_long_as_its_beds(minutes, scan):
+    assert BEDS["fdg_body"].value.scan_min(minutes) == scan
+
+
+def test_what_is_held_at_the_most_says_how_long_a_bed_would_have_to_be():
+    held = prescribe(LINEAR, 100, minutes_per_bed=2)
+    assert held.note.endswith("lengthen the acquisition instead, to 2.7 minutes per bed")
+    assert prescribe(LINEAR, 100, minutes_per_bed=2.7).note == ""

@@ -15,8 +15,8 @@ from gantry.reference.limits import LIMITS, limits
 ROWS = [
     *nuclides.NUCLIDES.values(),
     *tracers.TRACERS.values(),
-    *schemes.SCHEMES.values(),
-    *schemes.CARDS.values(),
+    *(fact for editions in (*schemes.SCHEMES.values(), *schemes.CARDS.values()) for fact in editions),
+    *schemes.BEDS.values(),
     *INDICATIONS.values(),
     *preparation.FDG_RULES.values(),
     *preparation.FDG_ADVICE,

@@ -294,9 +294,16 @@ class AcceptForm(Form):
     version = forms.IntegerField(widget=forms.HiddenInput)
     proposed_for = forms.CharField(widget=forms.HiddenInput)
     """The tracer whose activity the page shows."""
+    proposed_scheme = forms.CharField(widget=forms.HiddenInput, required=False)
+    proposed_minutes = forms.CharField(widget=forms.HiddenInput, required=False)
+    """The scheme and minutes per bed that the activity was computed with."""
     requested_tracer = forms.CharField(widget=forms.HiddenInput, required=False)
     tracer = forms.ChoiceField(label="Tracer")
     protocol = forms.ChoiceField(label="Protocol")
+    scheme = forms.ChoiceField(label="Scheme", required=False)
+    minutes_per_bed = NumberField(
+        label="Minutes per bed", required=False, max_digits=4, decimal_places=1, min_value=0.5, max_value=10, width="3"
+    )
     activity_mbq = NumberField(label="Prescribed activity", unit="MBq", max_digits=6, decimal_places=1, min_value=1)
     indication_row = forms.ChoiceField(label="Indication", required=False)
     sites = forms.MultipleChoiceField(
@@ -312,6 +319,7 @@ class AcceptForm(Form):
         *args: Any,
         tracers: Sequence[tuple[str, str]],
         protocols: Sequence[tuple[str, str]],
+        schemes: Sequence[tuple[str, str]],
         indications: Sequence[tuple[str, str]],
         sites: Sequence[tuple[str, str]],
         **kwargs: Any,
@@ -319,6 +327,7 @@ class AcceptForm(Form):
         super().__init__(*args, **kwargs)
         self.fields["tracer"].choices = tracers
         self.fields["protocol"].choices = protocols
+        self.fields["scheme"].choices = [*schemes, ("", "By hand")]
         self.fields["indication_row"].choices = [("", "None in the table"), *indications]
         self.fields["sites"].choices = sites
 

@@ -153,6 +153,8 @@ class RequestedProcedure(Row):
     tracer = models.CharField(max_length=40)
     protocol = models.CharField(max_length=40, blank=True)
     protocol_version = models.CharField(max_length=20, blank=True)
+    minutes_per_bed = models.FloatField(null=True)
+    """As prescribed: the planned scan is as long as it makes it. None: the protocol's own minutes."""
     created_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -198,6 +200,11 @@ class Authorisation(Row):
     activity_mbq = models.FloatField(null=True)
     """Prescribed activity at injection."""
     scheme = models.CharField(max_length=60, blank=True)
+    minutes_per_bed = models.FloatField(null=True)
+    weight_kg = models.FloatField(null=True)
+    """That the activity was computed for."""
+    computed_mbq = models.FloatField(null=True)
+    """By the scheme alone, before its limits and rounding: the decision can be judged again by the numbers of its day."""
     justification = models.TextField(blank=True)
     valid_from = models.DateField()
     valid_to = models.DateField()

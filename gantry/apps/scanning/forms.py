@@ -115,6 +115,10 @@ class InjectForm(Form):
             ("nhs_number:4", "date_of_birth:4", "family_name:4"),
             hint="Ask the person, or read their wristband. Do not copy from this screen.",
         ),
+        Section("2. When and where", ("injected_at:6", "body_site:6")),
+    )
+    with_injectors = (
+        *layout[:-1],
         Section("2. When, where and with what", ("injected_at:4", "body_site:4", "injector:4")),
     )
 
@@ -133,7 +137,9 @@ class InjectForm(Form):
         if not fallbacks:
             del self.fields["fallback"]
         self.fields["injector"].choices = [("", "By hand"), *injectors]
-        if not injectors:
+        if injectors:
+            self.layout = self.with_injectors
+        else:
             del self.fields["injector"]
         if not refused:
             del self.fields["override_reason"]

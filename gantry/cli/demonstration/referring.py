@@ -1,6 +1,6 @@
 """Performs the acts around a referral: sent in, asked back, vetted, held, rejected."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from gantry.apps.audit.models import Event
 from gantry.apps.referrals import services as referrals
@@ -15,7 +15,7 @@ from gantry.domain.network.script import Course, Story
 from gantry.domain.referral import ReferralState, RejectionReason, VetDecision
 from gantry.reference.indications import EDITION
 from gantry.reference.protocols import PROTOCOLS, usual_for
-from gantry.reference.schemes import CARDS, SCHEMES
+from gantry.reference.schemes import card, scheme
 from gantry.reference.tracers import TRACERS
 
 HOLD_FOR = timedelta(days=16)
@@ -109,7 +109,7 @@ class Referring:
         referral.refresh_from_db()
         player = self.stage.who(Role.PRACTITIONER)
         if referral.state == ReferralState.TO_VET:
-            decision = self.rejecting() if self.story.course is Course.REJECTED else self.accepting()
+            decision = self.rejecting() if self.story.course is Course.REJECTED else self.accepting(now)
             vetted = referrals.vet(referral, decision, now=now, by=player.actor, person=player.person)
             self.stage.clock.done()
             if isinstance(vetted, referrals.NotVetted):
@@ -160,7 +160,7 @@ class Referring:
         player = self.stage.who(Role.PRACTITIONER)
         if referral.state == ReferralState.TO_VET:
             if isinstance(
-                referrals.vet(referral, self.accepting(), now=now, by=player.actor, person=player.person),
+                referrals.vet(referral, self.accepting(now), now=now, by=player.actor, person=player.person),
                 referrals.NotVetted,
             ):
                 return
@@ -168,10 +168,10 @@ class Referring:
         self.booking.calls = 0
         self.book(referral, now)
 
-    def accepting(self) -> referrals.Vetting:
+    def accepting(self, now: datetime) -> referrals.Vetting:
         return referrals.Vetting(
             VetDecision.ACCEPT,
-            procedures=(self.wanted(),),
+            procedures=(self.wanted(now.date()),),
             justified=True,
             justification="Matches a commissioned indication; the result changes treatment",
             indication_row=self.story.person.illness.indication,
@@ -186,13 +186,13 @@ class Referring:
             where_to="Discuss at the MDT",
         )
 
-    def wanted(self) -> referrals.Wanted:
+    def wanted(self, on: date) -> referrals.Wanted:
         who = self.story.person
         tracer = TRACERS[who.illness.tracer].value
-        made = prescribe(SCHEMES[tracer.scheme].value, who.weight_kg)
+        made = prescribe(scheme(tracer.scheme, on).value, who.weight_kg)
         if who.kind is Kind.CHILD:
-            card = from_card(CARDS[tracer.paediatric_card].value, who.weight_kg)
-            made = made if isinstance(card, NotOnCard) else card
+            read_off = from_card(card(tracer.paediatric_card, on).value, who.weight_kg)
+            made = made if isinstance(read_off, NotOnCard) else read_off
         code = usual_for(tracer.code)
         return referrals.Wanted(
             procedure_code=tracer.procedure_code,

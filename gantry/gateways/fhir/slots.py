@@ -24,7 +24,7 @@ from gantry.gateways.fhir.outcomes import Errors, Refusal
 from gantry.gateways.fhir.reading import Tree
 from gantry.gateways.fhir.served import SERVED
 from gantry.reference.protocols import product_of
-from gantry.reference.schemes import SCHEMES
+from gantry.reference.schemes import scheme
 from gantry.reference.tracers import tracer
 from gantry.solvers import offers as search
 from gantry.solvers.offers import Need, Wish
@@ -154,7 +154,9 @@ def usual_need(*, now: datetime) -> Need:
     return Need(
         tracer=product_of(USUAL_TRACER),
         procedure_code=kind.procedure_code,
-        activity_mbq=float(prescribe(SCHEMES[kind.scheme].value, USUAL_WEIGHT_KG).prescribed_mbq),
+        activity_mbq=float(
+            prescribe(scheme(kind.scheme, timezone.localdate(now)).value, USUAL_WEIGHT_KG).prescribed_mbq
+        ),
         half_life=kind.nuclide.half_life,
         shape=booking.shape_for(RequestedProcedure(tracer=USUAL_TRACER)),
         earliest=now,

@@ -1,15 +1,18 @@
+from datetime import date
+
 from gantry.domain.activity import NotOnCard, from_card, prescribe
-from gantry.reference.schemes import CARDS, SCHEMES
+from gantry.reference.schemes import CARDS, card, scheme
 
 title = "What to give"
+DAY = date(2026, 11, 23)
 
 
 def decide(name, weight, minutes=None):
     kg = float(weight.removesuffix(" kg"))
     if name in CARDS:
-        answer = from_card(CARDS[name].value, kg)
+        answer = from_card(card(name, DAY).value, kg)
     else:
-        answer = prescribe(SCHEMES[name].value, kg, minutes_per_bed=minutes and float(minutes.split()[0]))
+        answer = prescribe(scheme(name, DAY).value, kg, minutes_per_bed=minutes and float(minutes.split()[0]))
     if isinstance(answer, NotOnCard):
         return answer.reason
     return f"{answer.prescribed_mbq} MBq{f' ({answer.note})' if answer.note else ''}"
@@ -25,7 +28,7 @@ def test_by_weight_and_the_minutes_at_each_bed_position(spec):
     spec(when=("fdg-linear-14", "70 kg", "3 minutes per bed"), then="327 MBq")
     spec(
         when=("fdg-linear-14", "120 kg", "3 minutes per bed"),
-        then="530 MBq (Held at the most, 530 MBq: lengthen the acquisition instead)",
+        then="530 MBq (Held at the most, 530 MBq: lengthen the acquisition instead, to 3.2 minutes per bed)",
     )
 
 

@@ -9,18 +9,20 @@ from gantry.domain.activity import prescribe
 from gantry.domain.appointment import Requirement, VisitShape
 from gantry.domain.decay import Nuclide
 from gantry.domain.scan import shape
-from gantry.reference.protocols import product_of, protocol, usual_for
-from gantry.reference.schemes import SCHEMES
+from gantry.reference.protocols import product_of, protocol, timed, usual_for
+from gantry.reference.schemes import BEDS, SCHEMES, scheme
 from gantry.reference.tracers import tracer
 from gantry.solvers.offers import GRID_MIN, Need
 
 USUAL_WEIGHT_KG = 75.0
 """For planning only, where nobody has said what the patient weighs."""
+USUAL_MIN_PER_BED = BEDS["fdg_body"].value.minutes_per_bed
 
 
 def shape_for(procedure: RequestedProcedure) -> VisitShape:
     """Its protocol's visit, with preparation rounded up so that injections fall on times that people can say."""
-    made = shape(protocol(procedure.protocol or usual_for(procedure.tracer)))
+    graph = protocol(procedure.protocol or usual_for(procedure.tracer))
+    made = shape(timed(graph, procedure.minutes_per_bed))
     return replace(made, preparation_min=-(-made.preparation_min // GRID_MIN) * GRID_MIN)
 
 
@@ -29,12 +31,15 @@ def nuclide_for(procedure: RequestedProcedure) -> Nuclide:
 
 
 def prescribed_mbq(authorisation: Authorisation) -> float:
-    """What was prescribed; where the practitioner left it to the scheme, what the scheme gives this weight."""
+    """What was prescribed; where the practitioner left it to the scheme, what its edition of that day gives this weight."""
     if authorisation.activity_mbq:
         return authorisation.activity_mbq
-    scheme = SCHEMES[tracer(authorisation.tracer).scheme].value
-    weight = authorisation.procedure.referral.weight_kg or USUAL_WEIGHT_KG
-    return float(prescribe(scheme, weight).prescribed_mbq)
+    product, on = tracer(authorisation.tracer), authorisation.at.date()
+    code = authorisation.scheme if authorisation.scheme in SCHEMES else product.scheme
+    found = scheme(code, on).value
+    weight = authorisation.weight_kg or authorisation.procedure.referral.weight_kg or USUAL_WEIGHT_KG
+    minutes = authorisation.minutes_per_bed or USUAL_MIN_PER_BED
+    return float(prescribe(found, weight, minutes_per_bed=minutes).prescribed_mbq)
 
 
 def prescribed_for(appointment: Appointment) -> float:

@@ -6,9 +6,12 @@ from zoneinfo import ZoneInfo
 
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services.need import prescribed_for
+from gantry.apps.referrals.models import Authorisation
 from gantry.domain.activity import (
+    Card,
     NotOnCard,
     Prescription,
+    Scheme,
     coefficient_at_age,
     effective_dose_msv,
     from_card,
@@ -24,6 +27,8 @@ from gantry.reference.schemes import (
     FDG_REFERENCE_LEVEL,
     SCHEMES,
     TOLERANCE_PERCENT,
+    card,
+    scheme,
 )
 from gantry.reference.tracers import Tracer, tracer
 
@@ -56,7 +61,7 @@ def advice_for(appointment: Appointment, *, now: datetime) -> Advice:
     age = age_in_years(patient.date_of_birth, on) if patient.date_of_birth else None
     child = age is not None and age < CHILD_UNDER.value
     amount, weight = prescribed_for(appointment), referral.weight_kg
-    fact, computed = proposal(product, weight, child=child)
+    fact, computed = proposal(authorisation, product, weight, child=child)
     asks = []
     if child and not authorisation.activity_mbq:
         asks.append("A child's activity is prescribed individually: the practitioner has to give it")
@@ -70,6 +75,7 @@ def advice_for(appointment: Appointment, *, now: datetime) -> Advice:
         prescribed_mbq=amount,
         by=authorisation.practitioner.name,
         source=fact.value.title
+        + (f", {authorisation.minutes_per_bed:g} min/bed" if authorisation.minutes_per_bed else "")
         + (f": {computed.note}" if isinstance(computed, Prescription) and computed.note else "")
         + (f"; {appointment.fraction:.0%} of it under an approved rule" if appointment.fraction < 1.0 else ""),
         computed_mbq=computed.prescribed_mbq if isinstance(computed, Prescription) else None,
@@ -85,16 +91,19 @@ def advice_for(appointment: Appointment, *, now: datetime) -> Advice:
 
 
 def proposal(
-    product: Tracer, weight_kg: float | None, *, child: bool
-) -> tuple[Fact, Prescription | NotOnCard | None]:  # fmt: skip
-    """The card for a child where the tracer has one, else the tracer's own scheme; nothing is computed without a weight."""
-    if child and product.paediatric_card:
-        card = CARDS[product.paediatric_card]
-        return card, from_card(card.value, weight_kg) if weight_kg else None
-    scheme = SCHEMES[product.scheme]
-    if scheme.value.needs_minutes or not weight_kg:
-        return scheme, None
-    return scheme, prescribe(scheme.value, weight_kg)
+    authorisation: Authorisation, product: Tracer, weight_kg: float | None, *, child: bool
+) -> tuple[Fact[Card] | Fact[Scheme], Prescription | NotOnCard | None]:  # fmt: skip
+    """What the decision named, as it stood on the day of the decision; else the card for a child, else the tracer's own."""
+    on, weight = authorisation.at.date(), authorisation.weight_kg or weight_kg
+    named = authorisation.scheme
+    if child and product.paediatric_card and named not in SCHEMES:
+        read = card(named if named in CARDS else product.paediatric_card, on)
+        return read, from_card(read.value, weight) if weight else None
+    rule = scheme(named if named in SCHEMES else product.scheme, on)
+    minutes = authorisation.minutes_per_bed
+    if not weight or (rule.value.needs_minutes and not minutes):
+        return rule, None
+    return rule, prescribe(rule.value, weight, minutes_per_bed=minutes)
 
 
 def dose_coefficient(product: Tracer, age: int | None) -> Fact[float]:

@@ -54,6 +54,9 @@ class Wanted:
     protocol_version: str = ""
     activity_mbq: float | None = None
     scheme: str = ""
+    minutes_per_bed: float | None = None
+    weight_kg: float | None = None
+    computed_mbq: float | None = None
     includes: tuple[str, ...] = ("pet", "ct")
 
 
@@ -241,6 +244,9 @@ def authorise(
         includes=list(wanted.includes),
         activity_mbq=wanted.activity_mbq,
         scheme=wanted.scheme,
+        minutes_per_bed=wanted.minutes_per_bed,
+        weight_kg=wanted.weight_kg,
+        computed_mbq=wanted.computed_mbq,
         justification=decision.justification,
         valid_from=min(window[0], timezone.localdate(now)),
         valid_to=window[1] + timedelta(days=STANDS_AFTER_WINDOW_DAYS),
@@ -261,6 +267,8 @@ def authorise(
                 "tracer": wanted.tracer,
                 "sites": [site.ods_code for site in sites],
                 "activity_mbq": wanted.activity_mbq,
+                "scheme": wanted.scheme,
+                "minutes_per_bed": wanted.minutes_per_bed,
                 "valid_to": authorisation.valid_to,
             },
         )
@@ -274,7 +282,8 @@ def procedure_for(row: Referral, wanted: Wanted, *, now: datetime) -> RequestedP
     ).first()
     if known:
         known.protocol, known.protocol_version, known.title = wanted.protocol, wanted.protocol_version, wanted.title
-        known.save(update_fields=["protocol", "protocol_version", "title"])
+        known.minutes_per_bed = wanted.minutes_per_bed
+        known.save(update_fields=["protocol", "protocol_version", "title", "minutes_per_bed"])
         return known
     number = next_number()
     return RequestedProcedure.objects.create(
@@ -287,6 +296,7 @@ def procedure_for(row: Referral, wanted: Wanted, *, now: datetime) -> RequestedP
         tracer=wanted.tracer,
         protocol=wanted.protocol,
         protocol_version=wanted.protocol_version,
+        minutes_per_bed=wanted.minutes_per_bed,
         created_at=now,
     )
 

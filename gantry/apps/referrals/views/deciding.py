@@ -2,6 +2,7 @@
 
 from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -29,6 +30,8 @@ from gantry.domain.waiting import days_left_in_words
 from gantry.reference.indications import INDICATIONS
 from gantry.reference.protocols import PROTOCOLS
 from gantry.reference.tracers import TRACERS
+
+BY_HAND = "prescribed by hand"
 
 VETTING = Listing(
     caption="Referrals to decide",
@@ -100,6 +103,10 @@ def forms_for(
                 "proposed_for": wanted.tracer,
                 "requested_tracer": referral.tracer,
                 "protocol": wanted.protocol,
+                "scheme": wanted.scheme,
+                "proposed_scheme": wanted.scheme,
+                "minutes_per_bed": wanted.minutes_per_bed,
+                "proposed_minutes": f"{wanted.minutes_per_bed:g}" if wanted.minutes_per_bed else "",
                 "activity_mbq": wanted.activity_mbq,
                 "indication_row": matching[0].indication.code if matching else "",
                 "contrast": "contrast" in wanted.includes,
@@ -107,6 +114,7 @@ def forms_for(
             more = {
                 "tracers": [(code, fact.value.name) for code, fact in TRACERS.items()],
                 "protocols": [(code, fact.value.title) for code, fact in PROTOCOLS.items()],
+                "schemes": [(way.code, way.title) for way in proposal.ways],
                 "indications": indication_choices(matching),
                 "sites": [(str(site.pk), site.name) for site in sites],
             }
@@ -128,7 +136,15 @@ def vet(request: HttpRequest, key: UUID) -> HttpResponse:
         # The activity on the page is the other tracer's: it is proposed anew before anybody can accept it.
         messages.info(request, f"Tracer changed to {TRACERS[tracer].value.name}: check the protocol and activity")
         return redirect(f"{request.path}?tracer={tracer}")
-    proposal = propose(case, tracer, request.POST.get("protocol", "") if decision else "")
+    asked = request.POST if decision else request.GET
+    scheme, minutes = asked.get("scheme", ""), as_minutes(asked.get("minutes_per_bed", ""))
+    if decision == VetDecision.ACCEPT and computed_otherwise(request):
+        messages.info(request, "Scheme or minutes per bed changed: check the activity and the length of the scan")
+        chosen = {"tracer": tracer, "scheme": scheme, "minutes_per_bed": asked.get("minutes_per_bed", "")}
+        return redirect(f"{request.path}?{urlencode(chosen)}")
+    proposal = propose(
+        case, tracer, asked.get("protocol", "") if decision else "", scheme=scheme, minutes_per_bed=minutes
+    )
     forms = forms_for(request, referral, case, proposal, decision)
     if decision not in forms:
         return page(request, referral, case, proposal, forms)
@@ -154,6 +170,22 @@ def vet(request: HttpRequest, key: UUID) -> HttpResponse:
             form.add_error(place_of(decision, reason), reason)
         return page(request, referral, case, proposal, forms, posted=decision, refused=got, status=422)
     return on_to_the_next(request, referral, got)
+
+
+def as_minutes(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def computed_otherwise(request: HttpRequest) -> bool:
+    """The activity on the page is that of another scheme or another number of minutes: proposed anew before it is accepted."""
+    sent = request.POST
+    if not sent.get("scheme") or "proposed_scheme" not in sent:
+        return False
+    minutes, before = as_minutes(sent.get("minutes_per_bed", "")), as_minutes(sent.get("proposed_minutes", ""))
+    return sent["scheme"] != sent["proposed_scheme"] or minutes != before
 
 
 def place_of(decision: str, reason: str) -> str | None:
@@ -186,7 +218,10 @@ def decided(decision: VetDecision, form: Any, proposal: Proposal) -> services.Ve
                         protocol=given["protocol"],
                         protocol_version=PROTOCOLS[given["protocol"]].value.version,
                         activity_mbq=activity,
-                        scheme=wanted.scheme if activity == wanted.activity_mbq else "prescribed by hand",
+                        scheme=wanted.scheme if activity == wanted.activity_mbq else BY_HAND,
+                        minutes_per_bed=wanted.minutes_per_bed,
+                        weight_kg=wanted.weight_kg,
+                        computed_mbq=wanted.computed_mbq,
                         includes=("pet", "ct", "contrast") if given["contrast"] else ("pet", "ct"),
                     ),
                 ),

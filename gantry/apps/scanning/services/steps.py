@@ -77,7 +77,7 @@ def enquiry_applies(visit: Visit) -> bool:
 
 def protocol_of(visit: Visit) -> Protocol:
     """The graph for this person: without the pregnancy enquiry where it does not apply."""
-    graph = protocols.protocol(visit.protocol)
+    graph = protocols.timed(protocols.protocol(visit.protocol), visit.appointment.procedure.minutes_per_bed)
     return graph if enquiry_applies(visit) else graph.without(Act.ENQUIRE)
 
 

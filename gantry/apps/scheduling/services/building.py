@@ -62,7 +62,7 @@ from gantry.domain.scheduling.problem import Scanner as DayScanner
 from gantry.domain.scheduling.weights import Weights, weight_of
 from gantry.domain.supply import DoseState
 from gantry.reference.day_plans import weights_on
-from gantry.reference.protocols import product_of, protocol, usual_for
+from gantry.reference.protocols import product_of, protocol, timed, usual_for
 from gantry.reference.recovering import (
     GETTING_READY_MIN,
     JOURNEY_MIN_PER_KM,
@@ -256,7 +256,8 @@ def _days_left(row: Appointment, minute: Minutes) -> int | None:
 
 def window_of(row: Appointment, planned: int) -> Uptake:
     """The uptake that its protocol accepts, which only somebody injected makes use of."""
-    steps = protocol(row.procedure.protocol or usual_for(row.procedure.tracer)).of(Act.ACQUIRE)
+    graph = protocol(row.procedure.protocol or usual_for(row.procedure.tracer))
+    steps = timed(graph, row.procedure.minutes_per_bed).of(Act.ACQUIRE)
     window = next((step.window for step in steps if step.window is not None), None)
     if window is None:
         return Uptake(planned, planned, planned)

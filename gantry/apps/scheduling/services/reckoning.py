@@ -22,7 +22,7 @@ from gantry.domain.scan import Act
 from gantry.domain.scheduling.as_booked import merged
 from gantry.domain.scheduling.problem import Place, Steps, Window
 from gantry.reference.day_plans import ANAESTHESIA_AFTER_MIN, DIABETES_SLOTS
-from gantry.reference.protocols import protocol, usual_for
+from gantry.reference.protocols import protocol, timed, usual_for
 from gantry.reference.tracers import tracer
 
 ALL_DAY = Window(-24 * 60, 48 * 60)
@@ -151,7 +151,10 @@ def terms_of(allotments: Iterable[ActivityAllotment]) -> dict[UUID, Terms]:
 
 def steps_of(rows: Sequence[Appointment]) -> Steps:
     """How long a visit holds the injector and the toilet, by its protocols; the room is booking's, from arrival to scan."""
-    graphs = [protocol(row.procedure.protocol or usual_for(row.procedure.tracer)) for row in rows]
+    graphs = [
+        timed(protocol(row.procedure.protocol or usual_for(row.procedure.tracer)), row.procedure.minutes_per_bed)
+        for row in rows
+    ]
 
     def longest(act: Act) -> int:
         return max((step.minutes for graph in graphs for step in graph.of(act)), default=0)
