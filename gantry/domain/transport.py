@@ -73,3 +73,43 @@ def why_not_sent(package: Package, *, a2_mbq: float | None, categories: tuple[Ca
         yield f"{package.surface_msv_per_h:g} mSv/h on the surface is above every label's limit"
     elif package.label is not None and package.label is not needed:
         yield f"It carries {package.label}; its dose rates ask for {needed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """One package as it came: what its label says, and what a meter says here. None: not read."""
+
+    nuclide: Nuclide
+    activity_mbq: float
+    label: Label | None
+    transport_index: float | None
+    surface_msv_per_h: float | None
+    at_one_metre_msv_per_h: float | None
+
+
+def why_not_as_labelled(
+    package: Arrived, *, a2_mbq: float | None, categories: tuple[Category, ...], meter_percent: float
+) -> Iterator[str]:
+    """Where a package that has come is not what its label says. Only more than it says counts: on the road it decays."""
+    limits = {category.label: category for category in categories}
+    said, index = package.label, package.transport_index
+    if a2_mbq is not None and package.activity_mbq > a2_mbq:
+        yield (
+            f"{package.activity_mbq:,.0f} MBq of {package.nuclide.symbol} in one package is more than type A may hold,"
+            f" {a2_mbq:,.0f} MBq"
+        )
+    if said is not None and index is not None:
+        most = limits[said].transport_index
+        if most is not None and index > most:
+            yield f"The label is {said}, whose transport index is at most {most:g}; it says {index:g}"
+    sure = 1 - meter_percent / 100
+    surface, metre = package.surface_msv_per_h, package.at_one_metre_msv_per_h
+    measured = None if metre is None else transport_index(metre * sure)
+    if measured is not None and index is not None and measured > index:
+        yield f"{metre:g} mSv/h at one metre is a transport index of at least {measured:g}; the label says {index:g}"
+    if said is not None and (surface is not None or measured is not None):
+        needed = label_for((surface or 0.0) * sure, measured or 0.0, categories)
+        if needed is None:
+            yield f"{surface:g} mSv/h on the surface is above every label's limit"
+        elif ORDER.index(needed) > ORDER.index(said):
+            yield f"It carries {said}; what was measured here asks for {needed}"

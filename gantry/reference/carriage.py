@@ -30,3 +30,6 @@ EXCEPTED = Fact(
 EMPTY_SURFACE_MSV_PER_H = Fact(
     0.005, "mSv/h", "Limit on the surface of an excepted package", LIBRARY_FROM, recalled=True
 )
+METER_PERCENT = Fact(
+    20.0, "% of the reading", "Usual of a survey meter between its yearly tests", LIBRARY_FROM, recalled=True
+)

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantry.domain.transport import ORDER, Label, Package, label_for, transport_index, why_not_sent
+from gantry.domain.transport import (
+    ORDER,
+    Arrived,
+    Label,
+    Package,
+    label_for,
+    transport_index,
+    why_not_as_labelled,
+    why_not_sent,
+)
 from gantry.reference.carriage import A2_MBQ, CATEGORIES
 from gantry.reference.nuclides import F18
 
@@ -60,3 +69,37 @@ def test_a_package_that_may_travel_and_what_stops_others():
     assert "A2" in next(why_not_sent(package(), a2_mbq=None, categories=TABLE))
     with pytest.raises(ValueError, match="below nothing"):
         transport_index(-1)
+
+
+@pytest.mark.parametrize(
+    ("over", "words"),
+    [
+        ({}, []),
+        ({"surface_msv_per_h": 0.3, "at_one_metre_msv_per_h": 0.006}, []),
+        ({"label": None, "transport_index": None, "surface_msv_per_h": 9.0}, []),
+        ({"label": Label.WHITE}, ["I-WHITE, whose transport index is at most 0"]),
+        ({"transport_index": 1.4}, ["II-YELLOW, whose transport index is at most 1"]),
+        ({"at_one_metre_msv_per_h": 0.0075}, []),
+        ({"at_one_metre_msv_per_h": 0.009}, ["at least 0.8; the label says 0.6"]),
+        ({"at_one_metre_msv_per_h": 0.02}, ["at least 1.6", "asks for III-YELLOW"]),
+        ({"surface_msv_per_h": 0.6}, []),
+        ({"surface_msv_per_h": 0.7}, ["asks for III-YELLOW"]),
+        ({"surface_msv_per_h": 13.0}, ["above every label's limit"]),
+        ({"label": Label.YELLOW_3, "surface_msv_per_h": 0.1, "at_one_metre_msv_per_h": 0.001}, []),
+        ({"activity_mbq": 700_000}, ["more than type A may hold"]),
+    ],
+)
+def test_a_package_that_came_is_judged_by_its_label_and_by_what_was_measured(over, words):
+    usual = {
+        "nuclide": F18,
+        "activity_mbq": 9_000.0,
+        "label": Label.YELLOW_2,
+        "transport_index": 0.6,
+        "surface_msv_per_h": None,
+        "at_one_metre_msv_per_h": None,
+    }
+    said = list(
+        why_not_as_labelled(Arrived(**(usual | over)), a2_mbq=A2_MBQ["F-18"].value, categories=TABLE, meter_percent=20)
+    )
+    assert len(said) == len(words), said
+    assert all(word in reason for word, reason in zip(words, said, strict=True)), said

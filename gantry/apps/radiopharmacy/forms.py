@@ -25,6 +25,7 @@ from gantry.domain.transport import Label
 from gantry.reference.causes import said
 from gantry.reference.generators import GENERATORS
 from gantry.reference.nuclides import F18, NUCLIDES
+from gantry.reference.tracers import TRACERS
 
 WASTED = (
     "did_not_attend",
@@ -50,6 +51,10 @@ def pounds(label: str) -> NumberField:
     return NumberField(
         label=label, required=False, min_value=0, max_digits=8, decimal_places=2, widget=Input(width="5", inputmode="decimal", prefix="£")
     )  # fmt: skip
+
+
+def msv_per_h(label: str, **more: Any) -> NumberField:
+    return NumberField(label=label, unit="mSv/h", width="5", max_digits=7, decimal_places=4, min_value=0, **more)
 
 
 def instrument(names: Iterable[str] = ()) -> forms.CharField:
@@ -152,8 +157,10 @@ class ReceiveForm(Form):
     label = forms.ChoiceField(
         label="Label",
         required=False,
-        choices=[("", "Not read"), ("I-WHITE", "I-White"), ("II-YELLOW", "II-Yellow"), ("III-YELLOW", "III-Yellow")],
+        choices=[("", "Not read"), *((x.value, x.value) for x in Label)],
     )
+    surface = msv_per_h("Measured on the surface", required=False)
+    one_metre = msv_per_h("Measured at one metre", required=False)
     received_at = MomentField(label="Received", initial="now")
     measured_mbq = activity("Measured activity")
     measured_at = MomentField(label="Measured", initial="now")
@@ -165,8 +172,13 @@ class ReceiveForm(Form):
         Section(
             "The supplier's papers",
             ("number:4", "stated_mbq:4", "reference_at:4"),
-            ("expires_at:4", "volume_ml:4", "packages:4"),
-            ("transport_index:4", "label:4", "received_at:4"),
+            ("expires_at:4", "volume_ml:4"),
+        ),
+        Section(
+            "The package",
+            ("packages:4", "transport_index:4", "label:4"),
+            ("received_at:4", "surface:4", "one_metre:4"),
+            hint="The highest of its packages. Only more than the label says is a breach: on the road it decays.",
         ),
         Section("Our measurement", ("measured_mbq:4", "measured_at:4", "instrument:4"), ("barcode:4",)),
     )
@@ -187,6 +199,8 @@ class ReceiveForm(Form):
             packages=given["packages"],
             transport_index=None if index is None else float(index),
             label=given["label"],
+            surface_msv_per_h=None if given["surface"] is None else float(given["surface"]),
+            at_one_metre_msv_per_h=None if given["one_metre"] is None else float(given["one_metre"]),
             barcode=given["barcode"],
         )
 
@@ -224,6 +238,15 @@ class LossForm(Form):
         return Cause(code, Initiator.PROVIDER if ours else Initiator.SUPPLIER, note=self.cleaned_data["note"].strip())
 
 
+def set_to() -> forms.ChoiceField:
+    """Filled in with what it should be: whoever reads another setting off the calibrator says so."""
+    choices = [("", "Not read"), *((symbol, symbol) for symbol in DRAWN)]
+    return forms.ChoiceField(label="Calibrator set to", required=False, choices=choices)
+
+
+DRAWN = tuple(dict.fromkeys(fact.value.nuclide.symbol for fact in TRACERS.values()))
+
+
 class DrawForm(Form):
     """For whom, how much by the calibrator, when. The barcode is made if the syringe has none."""
 
@@ -232,12 +255,17 @@ class DrawForm(Form):
     at = MomentField(label="Measured", initial="now")
     volume_ml = NumberField(label="Volume", unit="mL", required=False, max_digits=5, decimal_places=2, min_value=0)
     instrument = instrument()
+    nuclide = set_to()
     barcode = forms.CharField(
         label="Syringe barcode", required=False, max_length=40, widget=Input(width="20", autocomplete="off")
     )
     override_reason = forms.CharField(label="Draw it all the same, because", required=False, max_length=400)
     already_happened = forms.BooleanField(label="It has been drawn all the same: record it", required=False)
-    layout = (Section("Dose", "appointment", ("activity_mbq:4", "at:4", "volume_ml:4"), ("instrument:4", "barcode:4")),)
+    layout = (
+        Section(
+            "Dose", "appointment", ("activity_mbq:4", "at:4", "volume_ml:4"), ("instrument:4", "nuclide:4", "barcode:4")
+        ),
+    )
 
     def __init__(self, *args: Any, people: Iterable[tuple[str, str]], refused: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -250,7 +278,8 @@ class ResidualForm(Form):
     activity_mbq = activity("Left in the syringe")
     at = MomentField(label="Measured", initial="now")
     instrument = instrument()
-    layout = (Section("Residual", ("activity_mbq:4", "at:4", "instrument:4")),)
+    nuclide = set_to()
+    layout = (Section("Residual", ("activity_mbq:3", "at:3", "instrument:3", "nuclide:3")),)
 
 
 class CheckForm(Form):
@@ -460,12 +489,8 @@ class ConsignForm(Form):
     consignee = forms.CharField(label="To", max_length=160)
     address = forms.CharField(label="Address", max_length=400, widget=forms.Textarea(attrs={"rows": 3}))
     activity_mbq = activity("Activity in the package")
-    surface = NumberField(
-        label="Highest on the surface", unit="mSv/h", width="5", max_digits=7, decimal_places=4, min_value=0
-    )
-    one_metre = NumberField(
-        label="Highest at one metre", unit="mSv/h", width="5", max_digits=7, decimal_places=4, min_value=0
-    )
+    surface = msv_per_h("Highest on the surface")
+    one_metre = msv_per_h("Highest at one metre")
     label = forms.ChoiceField(
         label="Label on it",
         required=False,

@@ -12,6 +12,7 @@ from gantry.apps.audit.services import Stale, append
 from gantry.apps.radiopharmacy.models import Assay, Batch, Container, TracerDelivery, TracerOrder, WasteItem
 from gantry.apps.radiopharmacy.services import ledger
 from gantry.apps.radiopharmacy.services.allotments import allot, coming_mbq, settle_loss
+from gantry.apps.radiopharmacy.services.arrivals import difference_of, wrong_with
 from gantry.apps.radiopharmacy.services.orders import move as move_order
 from gantry.apps.radiopharmacy.services.orders import record as record_order
 from gantry.apps.radiopharmacy.services.refusals import NotDone
@@ -20,8 +21,7 @@ from gantry.domain import decay
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind
 from gantry.domain.ledger import Way
 from gantry.domain.lifecycle import IllegalMove, advance
-from gantry.domain.supply import BATCH, ENDED, BatchEvent, BatchState, Difference, OrderEvent, why_not_accepted
-from gantry.reference.hot_lab import DELIVERY_TOLERANCE_PERCENT
+from gantry.domain.supply import BATCH, ENDED, BatchEvent, BatchState, OrderEvent, why_not_accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class DeliveryFacts:
     packages: int = 1
     transport_index: float | None = None
     label: str = ""
+    surface_msv_per_h: float | None = None
+    at_one_metre_msv_per_h: float | None = None
+    """As our meter reads them, the highest of its packages."""
     barcode: str = ""
 
 
@@ -66,19 +69,7 @@ def receive_delivery(order: TracerOrder, facts: DeliveryFacts, *, now: datetime,
         expires_at=facts.expires_at,
         state=advance(BATCH, BatchState.EXPECTED, BatchEvent.RECEIVE),
     )
-    stated = decay.Assay(nuclide_of(batch.tracer), facts.stated_mbq, facts.reference_at)
-    delivery = TracerDelivery.objects.create(
-        batch=batch,
-        received_at=facts.received_at,
-        received_by=by.name,
-        packages=facts.packages,
-        transport_index=facts.transport_index,
-        label=facts.label,
-        measured_mbq=facts.measured_mbq,
-        measured_at=facts.measured_at,
-        instrument=facts.instrument,
-        expected_mbq=stated.activity_at(facts.measured_at),
-    )
+    delivery = keep_delivery(batch, facts, by=by)
     vial = Container.objects.create(
         batch=batch, kind="vial", barcode=facts.barcode.strip() or new_barcode("V"), volume_ml=facts.volume_ml
     )
@@ -97,6 +88,7 @@ def receive_delivery(order: TracerOrder, facts: DeliveryFacts, *, now: datetime,
             "within_tolerance": difference.within,
         },
     )
+    record_breach(batch, delivery, at=facts.received_at, now=now, by=by)
     Assay.objects.create(
         container=vial,
         purpose="receipt",
@@ -132,8 +124,34 @@ def why_not_received(order: TracerOrder, facts: DeliveryFacts) -> list[str]:
     return reasons
 
 
-def difference_of(delivery: TracerDelivery) -> Difference:
-    return Difference(delivery.measured_mbq, delivery.expected_mbq, DELIVERY_TOLERANCE_PERCENT.value)
+def keep_delivery(batch: Batch, facts: DeliveryFacts, *, by: Actor) -> TracerDelivery:
+    """As it was read and measured, with where the two disagree."""
+    stated = decay.Assay(nuclide_of(batch.tracer), batch.activity_mbq, batch.reference_at)
+    delivery = TracerDelivery(
+        pk=new_id(),
+        batch=batch,
+        received_at=facts.received_at,
+        received_by=by.name,
+        packages=facts.packages,
+        transport_index=facts.transport_index,
+        label=facts.label,
+        surface_msv_per_h=facts.surface_msv_per_h,
+        at_one_metre_msv_per_h=facts.at_one_metre_msv_per_h,
+        measured_mbq=facts.measured_mbq,
+        measured_at=facts.measured_at,
+        instrument=facts.instrument,
+        expected_mbq=stated.activity_at(facts.measured_at),
+    )
+    delivery.breach = wrong_with(delivery, tracer=batch.tracer, stated_mbq=batch.activity_mbq)
+    delivery.save(force_insert=True)
+    return delivery
+
+
+def record_breach(batch: Batch, delivery: TracerDelivery, *, at: datetime, now: datetime, by: Actor) -> None:
+    """It has come and is received; what is wrong with it is recorded as the breach it is."""
+    if delivery.breach:
+        breach = {"act": "receive", "reasons": delivery.breach}
+        record(batch, EventKind.BREACH_RECORDED, at=at, now=now, by=by, data=breach)
 
 
 @transaction.atomic

@@ -9,12 +9,18 @@ from django.db import transaction
 
 from gantry.apps.audit.models import Event
 from gantry.apps.estate.models import Site
-from gantry.apps.radiopharmacy.models import Batch, Container, TracerDelivery
+from gantry.apps.radiopharmacy.models import Batch, Container
 from gantry.apps.radiopharmacy.services import ledger
-from gantry.apps.radiopharmacy.services.batches import DeliveryFacts, move, new_barcode, record
+from gantry.apps.radiopharmacy.services.batches import (
+    DeliveryFacts,
+    keep_delivery,
+    move,
+    new_barcode,
+    record,
+    record_breach,
+)
 from gantry.apps.radiopharmacy.services.refusals import NotDone
-from gantry.apps.radiopharmacy.services.stock import left_in, nuclide_of
-from gantry.domain.decay import Assay
+from gantry.apps.radiopharmacy.services.stock import left_in
 from gantry.domain.events import Actor, EventKind
 from gantry.domain.ledger import Way
 from gantry.domain.supply import LOST, BatchEvent, BatchState
@@ -132,12 +138,7 @@ def transfer(batch: Batch, reading: Reading, *, to: Site, now: datetime, by: Act
 def receive_transfer(batch: Batch, facts: DeliveryFacts, *, now: datetime, by: Actor) -> Batch:
     """At the site that it was sent to: into quarantine, measured; then released and accepted there like any other."""
     move(batch, BatchEvent.RECEIVE)
-    stated = Assay(nuclide_of(batch.tracer), batch.activity_mbq, batch.reference_at)
-    TracerDelivery.objects.create(
-        batch=batch, received_at=facts.received_at, received_by=by.name, packages=facts.packages,
-        transport_index=facts.transport_index, label=facts.label, measured_mbq=facts.measured_mbq,
-        measured_at=facts.measured_at, instrument=facts.instrument, expected_mbq=stated.activity_at(facts.measured_at),
-    )  # fmt: skip
+    delivery = keep_delivery(batch, facts, by=by)
     vial = Container.objects.create(
         batch=batch, kind="vial", barcode=facts.barcode.strip() or new_barcode("V"), volume_ml=facts.volume_ml
     )
@@ -145,6 +146,7 @@ def receive_transfer(batch: Batch, facts: DeliveryFacts, *, now: datetime, by: A
         batch, EventKind.DELIVERY_RECEIVED, at=facts.received_at, now=now, by=by,
         data={"number": batch.number, "measured_mbq": facts.measured_mbq, "transferred": True},
     )  # fmt: skip
+    record_breach(batch, delivery, at=facts.received_at, now=now, by=by)
     ledger.post(
         batch, Way.TRANSFERRED_IN, vial.barcode, facts.measured_mbq, at=facts.measured_at, instrument=facts.instrument,
         volume_ml=facts.volume_ml, by=by, event=event,
