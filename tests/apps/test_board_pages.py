@@ -216,7 +216,7 @@ def test_a_batch_goes_from_order_to_dose_through_the_pages(day):
     assert "TESTCASE" in client.get(draw).content.decode()
     drawn = {"activity_mbq": "290", "at": "now", "volume_ml": "0.5", "instrument": "Calibrator 1", "barcode": ""}
     too_much = client.post(draw, {**drawn, "activity_mbq": "9000"})
-    assert too_much.status_code == 422 and b"left in batch" in too_much.content
+    assert too_much.status_code == 422 and b"Impossible concentration" in too_much.content
     client.post(draw, {**drawn, "appointment": str(visit.appointment_id)})
     dose = Dose.objects.get(batch=batch)
     assert dose.appointment_id == visit.appointment_id

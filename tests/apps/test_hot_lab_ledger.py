@@ -10,14 +10,14 @@ from gantry.apps.audit.models import Event
 from gantry.apps.estate.models import Device
 from gantry.apps.estate.services import add_device, record_instrument_test, why_not_measured_with
 from gantry.apps.radiopharmacy import services
-from gantry.apps.radiopharmacy.models import Batch, Dose, LedgerEntry, Permit, WasteItem
+from gantry.apps.radiopharmacy.models import Batch, Dose, Investigation, LedgerEntry, Permit, WasteItem
 from gantry.apps.radiopharmacy.services.doses import volume_left
 from gantry.apps.radiopharmacy.services.stock import left_in
 from gantry.domain.events import Cause, CauseCode, Initiator, system
 from gantry.domain.instrument import DeviceKind, TestKind
 from gantry.domain.ledger import Way, balance, investigation
 from gantry.domain.supply import DoseState
-from gantry.reference.nuclides import F18
+from gantry.reference.nuclides import F18, GA68
 from tests.apps.factories import NOW, make_batch, make_bookable, make_booked_appointment, make_network, make_run
 
 pytestmark = pytest.mark.django_db
@@ -166,6 +166,44 @@ def test_an_implausible_syringe_is_stopped_by_name_overridden_by_name_and_record
     breach = Event.objects.get(kind="breach_recorded", subjects__contains=[dose.pk])
     assert breach.data["override"].startswith("New syringes") and "concentration" in breach.data["reasons"][0]
     draw(batch, 300, volume_ml=2.0, already_happened=True)
+
+
+def test_a_calibrator_set_to_another_nuclide_is_stopped_by_name_at_the_draw_and_named_at_the_residual():
+    batch = a_batch()
+    with pytest.raises(services.NotDone) as refused:
+        draw(batch, nuclide=GA68)
+    assert refused.value.reasons == ["Wrong nuclide: the calibrator was set to Ga-68, the vial holds F-18"]
+    assert refused.value.may_override and not Dose.objects.exists()
+    dose = draw(batch, nuclide=GA68, override_reason="Chart of the two settings used, second reading agrees")
+    breach = Event.objects.get(kind="breach_recorded", subjects__contains=[dose.pk])
+    assert breach.data["override"].startswith("Chart") and "Wrong nuclide" in breach.data["reasons"][0]
+    at = NOW + 20 * MINUTE
+    services.assay_residual(
+        given(draw(batch)), activity_mbq=6, at=at, instrument="Calibrator 1", now=at, by=BY, nuclide=GA68
+    )
+    last = Event.objects.filter(kind="breach_recorded").latest("pk").data
+    assert last["act"] == "residual" and last["reasons"][0].startswith("Wrong nuclide: ")
+
+
+def test_more_than_the_vial_can_hold_is_stopped_overridden_by_name_and_asked_about():
+    """A vial whose book is wrong does not keep an urgent dose from somebody: the book is asked about instead."""
+    batch = a_batch()
+    with pytest.raises(services.NotDone) as refused:
+        draw(batch, 12_000)
+    assert refused.value.may_override and refused.value.reasons[0].startswith("More than the vial holds: ")
+    draw(batch, 12_000, override_reason="Delivered twice what was typed; physicist told")
+    assert Investigation.objects.filter(batch=batch, closed_at=None).exists()
+
+
+def test_what_could_not_balance_at_the_draw_is_stopped_again_before_injection_until_it_is_measured_or_overridden():
+    """Recorded because it had happened: that authorises nothing."""
+    batch = a_batch()
+    happened = draw(batch, 300, volume_ml=2.0, already_happened=True)
+    assert "Impossible concentration" in services.why_not_itself(happened)[0]
+    services.check_dose(happened, activity_mbq=300, at=NOW, instrument="Calibrator 1", now=NOW, by=BY)
+    assert services.why_not_itself(happened) == []
+    assert services.why_not_itself(draw(batch, 300, volume_ml=2.0, override_reason="Printed scale is wrong")) == []
+    assert services.why_not_itself(draw(batch, 300)) == []
 
 
 def test_a_swapped_syringe_is_named_and_stops_authorising_until_it_is_measured_right():

@@ -148,3 +148,13 @@ def test_waste_over_a_period_names_the_cause_and_who_pays(made, batch):
     answer = client.get(reverse("tracer:waste"), query)
     assert b"supplier" in answer.content and "waste-" in answer["Content-Disposition"]
     assert "Nothing was wasted" in text(client, "tracer:waste", **{"from": "1/1/2026", "to": "31/1/2026"})
+
+
+def test_the_calibrators_setting_is_filled_in_and_another_one_is_stopped_by_name(made, batch):
+    client = enter(made)
+    at = reverse("tracer:draw", args=[batch.pk])
+    assert '<option value="F-18" selected>F-18</option>' in " ".join(text(client, "tracer:draw", batch.pk).split())
+    said = {"activity_mbq": "300", "at": "now", "instrument": "Calibrator 1", "appointment": "", "nuclide": "Ga-68"}
+    refused = client.post(at, said)
+    assert refused.status_code == 422 and "the calibrator was set to Ga-68" in refused.content.decode()
+    assert client.post(at, said | {"nuclide": "F-18"}).status_code == 302

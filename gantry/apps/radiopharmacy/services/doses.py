@@ -20,7 +20,7 @@ from gantry.domain import decay
 from gantry.domain.appointment import ACTIVE, AppointmentState
 from gantry.domain.decay import net_administered_mbq, why_not_plausible
 from gantry.domain.events import Actor, Cause, EventKind
-from gantry.domain.implausible import Drawing, Finding, Rule, VialNow, findings, recheck, residual_findings
+from gantry.domain.implausible import Drawing, Finding, VialNow, findings, recheck, residual_findings
 from gantry.domain.instrument import DeviceKind
 from gantry.domain.ledger import Way
 from gantry.domain.lifecycle import advance
@@ -39,9 +39,6 @@ from gantry.reference.hot_lab import CHECK_PERCENT, MAX_VOLUME_ML, VOLUME_TOLERA
 from gantry.reference.nuclides import NUCLIDES
 from gantry.reference.protocols import product_of
 
-CALIBRATOR_SPREAD = 1.05
-"""Two readings of one vial differ by a few per cent: a draw may exceed the sum by that much, no more."""
-
 
 class Impossible(Exception):
     """What is told cannot have happened with this dose: it was already given to somebody, or thrown away."""
@@ -57,13 +54,11 @@ def batch_facts(batch: Batch) -> BatchFacts:
     )
 
 
-def why_not_drawn(batch: Batch, *, activity_mbq: float, at: datetime) -> list[str]:
+def why_not_drawn(batch: Batch, *, at: datetime) -> list[str]:
+    """What no override lifts: the state of the batch. Whether the activity can be there is a doubt of its own."""
     reasons = list(why_not_usable(batch_facts(batch), product=product_of(batch.tracer), at=at))
     if batch.state == BatchState.SPENT:
         reasons.append(f"Batch {batch.number} is spent")
-    left = left_in(batch, at)
-    if activity_mbq > left * CALIBRATOR_SPREAD:
-        reasons.append(f"There should be {left:,.0f} MBq left in batch {batch.number}, not {activity_mbq:,.0f} MBq")
     return reasons
 
 
@@ -78,13 +73,19 @@ def volume_left(batch: Batch) -> float | None:
 
 
 def doubts_about(
-    batch: Batch, *, activity_mbq: float, at: datetime, volume_ml: float | None, wanted_mbq: float | None
-) -> list[Finding]:  # fmt: skip
-    """What looks wrong about a syringe, by concentration and volume and by what was to be drawn."""
+    batch: Batch,
+    *,
+    activity_mbq: float,
+    at: datetime,
+    volume_ml: float | None,
+    wanted_mbq: float | None,
+    read_as: decay.Nuclide | None = None,
+) -> list[Finding]:
+    """What looks wrong about a syringe: its nuclide, its concentration and volume, and what was to be drawn."""
     nuclide, left_ml = nuclide_of(batch.tracer), volume_left(batch)
     return findings(
         Drawing(
-            decay.Assay(nuclide, activity_mbq, at),
+            decay.Assay(read_as or nuclide, activity_mbq, at),
             VialNow(nuclide, left_in(batch, at), left_ml),
             volume_ml,
             wanted_mbq,
@@ -106,13 +107,15 @@ def draw(
     now: datetime,
     by: Actor,
     wanted_mbq: float | None = None,
+    nuclide: decay.Nuclide | None = None,
     override_reason: str = "",
     already_happened: bool = False,
 ) -> Dose:
     """A syringe, assayed. Raises NotDone; what has happened already is recorded all the same, as a breach.
 
-    Volume, concentration and what was wanted have to agree. A named override lifts that, and a calibrator that is
-    unknown or untested; never the state of the batch.
+    Nuclide (what the calibrator was set to; the vial's where it was not read), volume, concentration, what was wanted
+    and what can be left have to agree. A named override lifts that, and a calibrator that is unknown or untested; never
+    the state of the batch.
     """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     code = (barcode or "").strip() or new_barcode("D")
@@ -120,10 +123,12 @@ def draw(
         raise NotDone(["A dose is more than 0 MBq"])
     if Container.objects.filter(barcode=code).exists():
         raise NotDone([f"Another vial or syringe has the barcode {code}"])
-    firm = why_not_drawn(batch, activity_mbq=activity_mbq, at=at)
+    firm = why_not_drawn(batch, at=at)
     soft = why_not_measured_with(batch.site, instrument, kind=DeviceKind.CALIBRATOR, at=at)
-    doubts = doubts_about(batch, activity_mbq=activity_mbq, at=at, volume_ml=volume_ml, wanted_mbq=wanted_mbq)
-    soft += [str(each) for each in doubts if not (each.rule is Rule.MORE_THAN_THERE and firm)]
+    doubts = doubts_about(
+        batch, activity_mbq=activity_mbq, at=at, volume_ml=volume_ml, wanted_mbq=wanted_mbq, read_as=nuclide
+    )
+    soft += [str(each) for each in doubts]
     reasons = firm + soft
     if (firm or (soft and not override_reason.strip())) and not already_happened:
         raise NotDone(reasons, may_override=not firm)
@@ -265,16 +270,27 @@ def retime(dose: Dose, *, injected_at: datetime) -> Dose:
 
 @transaction.atomic
 def assay_residual(
-    dose: Dose, *, activity_mbq: float, at: datetime, instrument: str, now: datetime, by: Actor
-) -> Dose:  # fmt: skip
-    """What stayed in the syringe. The net activity is at the injection's own instant, from both assays."""
+    dose: Dose,
+    *,
+    activity_mbq: float,
+    at: datetime,
+    instrument: str,
+    now: datetime,
+    by: Actor,
+    nuclide: decay.Nuclide | None = None,
+) -> Dose:
+    """What stayed in the syringe. The net activity is at the injection's own instant, from both assays.
+
+    `nuclide` is what the calibrator was set to; the syringe's own where it was not read.
+    """
     if dose.state != DoseState.ADMINISTERED or dose.injected_at is None:
         raise NotDone(["Record the injection before the residual"])
     if activity_mbq < 0:
         raise NotDone(["A residual is not below 0 MBq"])
     residual = decay.Assay(nuclide_of(dose.tracer), activity_mbq, at)
     net = net_administered_mbq(drawn_for(dose), residual, dose.injected_at)
-    named = residual_findings(drawn_for(dose), residual, dose.injected_at, now=now)
+    read = decay.Assay(nuclide or residual.nuclide, activity_mbq, at)
+    named = residual_findings(drawn_for(dose), read, dose.injected_at, now=now)
     doubts = [str(each) for each in named] + why_not_plausible(drawn_for(dose), residual, dose.injected_at)
     Dose.objects.filter(pk=dose.pk).update(residual_mbq=activity_mbq, residual_at=at, net_mbq=net)
     dose.residual_mbq, dose.residual_at, dose.net_mbq = activity_mbq, at, net
@@ -354,10 +370,14 @@ def check_dose(
 
 
 def why_not_itself(dose: Dose) -> list[str]:
-    """Why the last check of a syringe says that it is not what its label says; empty when it agrees or was not made."""
+    """Why a syringe may not be what its label says: its last check, or, unchecked, what could not balance at its draw.
+
+    A draw that was recorded because it had happened authorises nothing; one that was overridden by name was looked at.
+    """
     last = dose.container.assays.filter(purpose="check").order_by("-at", "-pk").first()
     if last is None:
-        return []
+        drawn = Event.objects.filter(kind=EventKind.DOSE_DRAWN, subjects__contains=[dose.pk]).order_by("pk").first()
+        return [] if drawn is None or drawn.data.get("override") else list(drawn.data.get("doubts", []))
     others = Dose.objects.filter(site_id=dose.site_id, state__in=[DoseState.PREPARED, DoseState.ASSIGNED])
     bench = {one.container.barcode: drawn_for(one) for one in others.select_related("container")}
     book = bench | {dose.container.barcode: drawn_for(dose)}

@@ -1,6 +1,8 @@
 """A dose on the bench: drawn, labelled, its residual measured, wasted with a cause."""
 
+from collections.abc import Mapping
 from datetime import datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -24,11 +26,12 @@ from gantry.apps.radiopharmacy.views.sites import usual_instrument, zone_of
 from gantry.apps.radiopharmacy.views.today import SEES, name_of
 from gantry.domain.access import Scope, Verb
 from gantry.domain.appointment import ACTIVE
-from gantry.domain.decay import Assay, why_not_plausible
+from gantry.domain.decay import Assay, Nuclide, why_not_plausible
 from gantry.domain.implausible import residual_findings
 from gantry.domain.instrument import DeviceKind
 from gantry.domain.lifecycle import IllegalMove
 from gantry.domain.supply import DoseState, volume_ml
+from gantry.reference.nuclides import NUCLIDES
 from gantry.reference.protocols import product_of
 
 
@@ -66,7 +69,11 @@ def draw(request: HttpRequest, key: UUID) -> HttpResponse:
     with timezone.override(zone):
         plan = [plan_for(row, person, request.now) for person in people]
         choices = [(str(p["appointment"].pk), p["words"]) for p in plan]
-        initial = {"appointment": request.GET.get("for", ""), "instrument": usual_instrument(request, row.site)}
+        initial = {
+            "appointment": request.GET.get("for", ""),
+            "instrument": usual_instrument(request, row.site),
+            "nuclide": services.nuclide_of(row.tracer).symbol,
+        }
         form = DrawForm(
             request.POST or None, initial=initial, people=choices, refused=refused, now=request.now, zone=zone
         )  # fmt: skip
@@ -130,6 +137,11 @@ def wanted_now(batch: Batch, appointment: Appointment, at: datetime) -> float:
     return Assay(services.nuclide_of(batch.tracer), prescribed, max(at, appointment.injection_at)).activity_at(at)
 
 
+def read_as(given: Mapping[str, Any]) -> Nuclide | None:
+    """What the calibrator was set to; None where nobody read it."""
+    return NUCLIDES[given["nuclide"]].value if given["nuclide"] else None
+
+
 def drawn(request: HttpRequest, batch: Batch, form: DrawForm) -> HttpResponse:
     """Raises NotDone."""
     given, now, by = form.cleaned_data, request.now, request.acting.actor
@@ -147,6 +159,7 @@ def drawn(request: HttpRequest, batch: Batch, form: DrawForm) -> HttpResponse:
         now=now,
         by=by,
         wanted_mbq=wanted_now(batch, person, given["at"]) if person else None,
+        nuclide=read_as(given),
         override_reason=given.get("override_reason", ""),
         already_happened=happened,
     )
@@ -168,7 +181,10 @@ def dose(request: HttpRequest, key: UUID) -> HttpResponse:
     zone, what = zone_of(row.site), request.POST.get("what", "")
     initial = {"instrument": usual_instrument(request, row.site)}
     told = {"now": request.now, "zone": zone}
-    residual = ResidualForm(request.POST if what == "residual" else None, prefix="left", initial=initial, **told)
+    residual = ResidualForm(
+        request.POST if what == "residual" else None, prefix="left",
+        initial=initial | {"nuclide": services.nuclide_of(row.tracer).symbol}, **told,
+    )  # fmt: skip
     wasting = WasteForm(request.POST if what == "waste" else None, prefix="waste", **told)
     check = CheckForm(request.POST if what == "check" else None, prefix="check", initial=initial, **told)
     back = ReturnForm(request.POST if what == "return" else None, prefix="back", **told)
@@ -219,6 +235,7 @@ def settle(request: HttpRequest, row: Dose, what: str, form) -> None:
                 instrument=given["instrument"],
                 now=now,
                 by=by,
+                nuclide=read_as(given),
             )
             request.session["instrument"] = given["instrument"]
             messages.success(
