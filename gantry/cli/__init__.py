@@ -91,9 +91,9 @@ def signins() -> None:
     "emulate", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 )
 def play_peer(
-    context: typer.Context, peer: str = typer.Argument("", help="scanner, hospital, radiopharmacy, or all.")
+    context: typer.Context, peer: str = typer.Argument("", help="scanner, hospital, radiopharmacy, messenger, or all.")
 ) -> None:
-    """Play a peer: a scanner, a hospital, a radiopharmacy; or all of them and the people, beside `gantry up`."""
+    """Play a peer: a scanner, a hospital, a radiopharmacy, a messenger; or all of them and the people, beside `gantry up`."""
     _with_django()
     from gantry.cli.emulate import run
 

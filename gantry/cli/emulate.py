@@ -1,6 +1,8 @@
 """Plays the peers of a service: one of them, or all of them beside `gantry up`, so that a patient can be watched."""
 
 import argparse
+import os
+import signal
 import sys
 import threading
 import time
@@ -8,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils import timezone
@@ -20,16 +23,19 @@ from gantry.cli.demonstration.staff import hospitals
 from gantry.gateways.emulators import hospital, injector, radiopharmacy
 from gantry.gateways.emulators.addresses import HOSPITAL
 from gantry.gateways.emulators.hospital import aloud
+from gantry.gateways.emulators.messenger import Messenger, open_messenger
 from gantry.gateways.emulators.scanner import Gantry, NotDone, Scanner
 
 PEERS = ("scanner", "hospital", "radiopharmacy", "injector", "all")
 LOOK_EVERY_S = 15.0
+RECEIPT_AFTER_S = 4.0
 AHEAD = timedelta(days=1)
 
 
 def run(peer: str, arguments: Sequence[str]) -> int:
     """Only beside a demonstration of our own: what an emulated peer sends is about nobody, and is not for care."""
-    if peer in PEERS and (why := stranger()):
+    # The messenger waits beside a demonstration that is still to be filled.
+    if peer in PEERS and (why := not_ours() if peer == "messenger" else stranger()):
         print(why, file=sys.stderr)
         return 1
     try:
@@ -47,6 +53,8 @@ def run(peer: str, arguments: Sequence[str]) -> int:
                 )
             case "radiopharmacy":
                 return play_radiopharmacy(arguments)
+            case "messenger":
+                return play_messenger()
             case "injector":
                 return play_injector(arguments)
             case "all":
@@ -132,6 +140,25 @@ def play_injector(arguments: Sequence[str]) -> int:
     except NotDone as failure:
         print(failure, file=sys.stderr)
         return 1
+
+
+def play_messenger() -> int:
+    """Takes texts, emails and letters on loopback, and posts a receipt for each a few seconds later, until Ctrl-C."""
+    where = urlsplit(settings.EMULATED_MESSAGES)
+    web = os.environ.get("GANTRY_WEB_PORT", "8000")
+    messenger = Messenger(
+        settings.MESSAGES_SECRET,
+        f"http://127.0.0.1:{web}/messages/receipts/",
+        settings.MESSAGES_RECEIPT_TOKEN,
+        say=aloud,
+        after_s=RECEIPT_AFTER_S,
+    )
+    with open_messenger(messenger, (where.hostname or "127.0.0.1", where.port or 0)) as server:
+        aloud(f"messages: at {server.port}")
+        stop = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        stop.wait()
+    return 0
 
 
 def play_all(arguments: Sequence[str]) -> int:

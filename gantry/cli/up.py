@@ -87,6 +87,7 @@ class Announcement:
         if self.demonstration:
             self.supervisor.run_once(Child("signins", gantry("signins")))
             say("Ctrl-C stops everything\n")
+            self.supervisor.start(Child("messenger", gantry("emulate", "messenger"), stop_seconds=3))
             self.supervisor.start(Child("demo", gantry("demo"), once=True))
         else:
             say("Ctrl-C stops everything\n")

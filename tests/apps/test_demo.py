@@ -15,6 +15,7 @@ from gantry.apps.accounts.models import Person
 from gantry.apps.audit.models import Event, InboxMessage, OutboxMessage
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services import Refused
+from gantry.apps.correspondence.models import PatientMessage
 from gantry.apps.estate.models import Organisation, Site
 from gantry.apps.radiopharmacy import jobs
 from gantry.apps.radiopharmacy.models import Batch
@@ -66,7 +67,12 @@ def test_the_weeks_are_lived_and_everybody_may_sign_in() -> None:
     assert drawn
     assert not any(drawn), "a syringe's volume goes with its vial"
     # Nothing of the past is left for a worker to send at another hour, and each delivery has the emulated engine's word.
-    assert not OutboxMessage.objects.exclude(state="delivered").filter(created_at__lt=NOW - timedelta(hours=1)).exists()
+    past = OutboxMessage.objects.exclude(state="delivered").filter(created_at__lt=NOW - timedelta(hours=1))
+    assert not past.exclude(door="messages").exists()
+    # Word to patients has had its answer too, or they know by voice: of a letter nobody ever says that it has come.
+    assert not past.filter(state__in=["queued", "failed"]).exists()
+    assert not PatientMessage.objects.filter(state="sent", known=False).exists()
+    assert PatientMessage.objects.filter(state="delivered").exists()
     assert all(one.proof.startswith("AA to ") for one in ReportDispatch.objects.filter(delivered_at__isnull=False))
     failed = Batch.objects.get(state="failed")
     root = Event.objects.get(kind=EventKind.BATCH_FAILED, subjects__contains=[failed.pk])

@@ -10,6 +10,7 @@ from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
 from gantry.apps.referrals.models import RequestedProcedure
 from gantry.apps.referrals.services import authorisation_for
+from gantry.cli.demonstration import word
 from gantry.cli.demonstration.places import LONDON
 from gantry.cli.demonstration.stage import Player, Stage
 from gantry.domain.access import Role
@@ -156,7 +157,8 @@ class Booking:
     def tell(self, appointment: Appointment, now: datetime) -> None:
         appointment.refresh_from_db()
         if appointment.state == AppointmentState.BOOKED:
-            booking.tell(appointment, channel="phone", now=now, by=self.coordinator.actor)
+            with word.answered(self.stage, appointment.referral_id, now):
+                booking.tell(appointment, channel="phone", now=now, by=self.coordinator.actor)
             self.stage.clock.done()
 
     def change_of_mind(self, appointment: Appointment, now: datetime) -> None:
@@ -167,7 +169,8 @@ class Booking:
         code, initiator = CAUSE[self.story.upset]
         cause = Cause(code, initiator, note=SAID.get(self.story.upset, "Asked by telephone"))
         if self.story.upset is Upset.PATIENT_CANCELS:
-            booking.cancel(appointment, cause=cause, now=now, by=self.coordinator.actor)
+            with word.answered(self.stage, appointment.referral_id, now):
+                booking.cancel(appointment, cause=cause, now=now, by=self.coordinator.actor)
             self.stage.clock.done()
             again = self.stage.working(now + AFTER_A_DAY)
             self.stage.clock.at(again, lambda at: self.book(appointment.procedure, at))
@@ -188,7 +191,8 @@ class Booking:
                 self.stage.clock.done()
                 self.told_again(moved, now)
                 return
-        booking.cancel(appointment, cause=cause, now=now, by=by)
+        with word.answered(self.stage, appointment.referral_id, now):
+            booking.cancel(appointment, cause=cause, now=now, by=by)
         self.stage.clock.done()
         again = self.stage.working(now + AFTER_A_DAY)
         self.stage.clock.at(again, lambda at: self.book(appointment.procedure, at))

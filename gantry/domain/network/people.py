@@ -134,11 +134,10 @@ def answers(who: Person, hospital: Hospital, *, at: datetime, within_days: int, 
         "sex_assigned_at_birth": "female" if who.female else "male",
         "address": f"{chance.randint(1, 140)} Example Road, Testown",
         "postcode": chance.choice(("M20 4BX", "L7 8XP", "BD9 6RJ", "S10 2JF", "CH63 4JY", "M13 9WL")),
-        "phone_primary": f"01632 960 {chance.randint(100, 999)}",
-        "preferred_contact": chance.choice(("phone", "phone", "text", "letter")),
+        **reached(who, chance.randint(100, 999), chance.choice(("phone", "text", "email", "letter"))),
         "reasonable_adjustments": ("longer_visit",) if chance.random() < 0.08 else ("none",),
         "gp_practice_ods": "V81999",
-        "interpreter_required": False,
+        **spoken(who),
         "transport": "own",
         "arrival_mobility": chance.choice(("walking", "walking", "walking", "walking_aid", "wheelchair")),
         "patient_status": "03",
@@ -201,6 +200,23 @@ def answers(who: Person, hospital: Hospital, *, at: datetime, within_days: int, 
             "target_fds_date": started + timedelta(days=28),
         }
     return given | special(who, today)
+
+
+def reached(who: Person, number: int, prefers: str) -> dict[str, object]:
+    """Numbers and addresses that Ofcom and RFC 2606 keep free of anybody."""
+    phone = f"07700 900{number}" if prefers == "text" else f"01632 960 {number}"
+    mail = {"email": f"{who.given_name.lower()}{who.number:03d}@example.test"} if prefers == "email" else {}
+    return {"phone_primary": phone, "preferred_contact": prefers, **mail}
+
+
+def spoken(who: Person) -> dict[str, object]:
+    """One in twenty needs an interpreter."""
+    if who.number % 20 != 7:
+        return {"interpreter_required": False}
+    return {"interpreter_required": True, "interpreter_language": LANGUAGES[who.number // 20 % len(LANGUAGES)]}
+
+
+LANGUAGES = ("Polish", "Urdu", "BSL", "Romanian")
 
 
 def special(who: Person, today: date) -> dict[str, object]:

@@ -22,7 +22,8 @@ def told(event: Event) -> None:
     if event.by == POSTMAN.id:
         return
     row = appointment_of(event)
-    settle_spoken(row.referral_id, [row.pk], at=event.happened_at, by=event.by_name, now=event.recorded_at)
+    theirs = list(Appointment.objects.filter(procedure=row.procedure_id).values_list("pk", flat=True))
+    settle_spoken(row.referral_id, theirs, at=event.happened_at, by=event.by_name, now=event.recorded_at)
     if event.data.get("channel") in BY_VOICE:
         was = last_told(row)
         changed = was is not None and (was.arrival_at, was.site_id) != (row.arrival_at, row.site_id)
