@@ -427,8 +427,10 @@ def options_after(s: Situation, *, seconds: float = 0.5, seed: int = 1, most: in
         found.append(option(s, way, plan, fraction))
     best: list[Option] = []
     for each in ranked(s, found, most=len(found)):
-        if len(best) < most and not faults_of(s, each):
-            best.append(each)
+        # Whatever ranks above it, one that can be done at once stands among those that somebody must be asked for.
+        last = len(best) == most and each.ready and not any(option.ready for option in best)
+        if (len(best) < most or last) and not faults_of(s, each):
+            best[most - 1 :] = [each]
     return best
 
 

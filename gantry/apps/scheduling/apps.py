@@ -9,3 +9,4 @@ class Scheduling(AppConfig):
         from gantry.apps.ui import navigation
 
         navigation.register("Day plan", "scheduling:choose", roles={"session_lead", "manager"}, order=35)
+        navigation.register("Rules for a bad day", "scheduling:rules", roles={"practitioner"}, order=60)

@@ -1,7 +1,7 @@
 """Forms of the day plan: type a new arrival, say why it changes, what has gone wrong, and what a day is reckoned with."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -205,3 +205,73 @@ class TimesForm(Form):
 class SignForm(Form):
     valid_from = DateField(label="They hold from")
     sure = forms.BooleanField(label="I have read these values and stand for them as clinical lead")
+
+
+def _year_after(day: date) -> date:
+    return day + timedelta(days=364)
+
+
+class LessActivityForm(Form):
+    """A practitioner's approval, one protocol at a time."""
+
+    protocol = forms.ChoiceField(label="Protocol")
+    least_percent = NumberField(
+        label="Give at least", unit="%", min_value=50, max_value=95, decimal_places=0,
+        help_text="Of the authorised activity; the scan is as much longer",
+    )  # fmt: skip
+    sites = forms.MultipleChoiceField(label="At these sites", widget=forms.CheckboxSelectMultiple)
+    children = forms.BooleanField(label="For children too", required=False)
+    valid_from = DateField(label="From")
+    valid_to = DateField(label="Last day")
+    reason = forms.CharField(
+        label="Why the images are still good enough", max_length=400, widget=forms.Textarea(attrs={"rows": 2})
+    )
+    layout = (
+        Section(
+            "I approve less activity and a longer scan",
+            ("protocol:5", "least_percent:3", "valid_from:2", "valid_to:2"),
+            ("sites:6", "reason:6"),
+            "children",
+        ),
+    )
+
+    def __init__(self, *args: Any, protocols: Choices, sites: Choices, **kw: Any):
+        super().__init__(*args, prefix="less", **kw)
+        self.fields["protocol"].choices = [("", "Choose"), *protocols]
+        self.fields["sites"].choices = list(sites)
+        today = self.now.astimezone(self.zone).date()
+        self.fields["valid_from"].initial, self.fields["valid_to"].initial = today, _year_after(today)
+
+
+class TransferForm(Form):
+    """The adviser's letter, copied by whoever keeps it."""
+
+    site = forms.ChoiceField(label="Injected at")
+    to_site = forms.ChoiceField(label="Taken to")
+    minutes = forms.IntegerField(
+        label="Door to couch", help_text="In minutes", min_value=1, widget=Input(width="3", inputmode="numeric")
+    )
+    adviser = forms.CharField(label="Adviser's name", max_length=120, widget=Input())
+    appointed_by = forms.CharField(label="Letter of appointment", max_length=120, widget=Input())
+    letter = forms.CharField(label="Letter or page with the rule", max_length=120, widget=Input())
+    conditions = forms.CharField(
+        label="On these conditions", max_length=400, widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="For example, our own driver, absorbent sheet, contamination monitor, both sites rung",
+    )  # fmt: skip
+    valid_from = DateField(label="From")
+    valid_to = DateField(label="Last day")
+    layout = (
+        Section(
+            "The radiation protection adviser allows a transfer",
+            ("site:4", "to_site:4", "minutes:4"),
+            ("adviser:4", "appointed_by:4", "letter:4"),
+            ("conditions:6", "valid_from:3", "valid_to:3"),
+        ),
+    )
+
+    def __init__(self, *args: Any, sites: Choices, **kw: Any):
+        super().__init__(*args, prefix="transfer", **kw)
+        for name in ("site", "to_site"):
+            self.fields[name].choices = [("", "Choose"), *sites]
+        today = self.now.astimezone(self.zone).date()
+        self.fields["valid_from"].initial, self.fields["valid_to"].initial = today, _year_after(today)

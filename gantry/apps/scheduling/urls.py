@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from gantry.apps.scheduling.views import days, fairness, orders, reckons, recovery, telling, visits, weights
+from gantry.apps.scheduling.views import days, fairness, orders, reckons, recovery, rules, telling, visits, weights
 
 app_name = "scheduling"
 urlpatterns = [
     path("", days.choose, name="choose"),
     path("weights/", weights.weights, name="weights"),
     path("visit/<uuid:appointment>/", visits.visit, name="visit"),
+    path("rules/", rules.rules, name="rules"),
     path("moved/", fairness.fairness, name="fairness"),
     path("<uuid:site>/<str:on>/", days.day, name="day"),
     path("<uuid:site>/<str:on>/orders/", orders.orders, name="orders"),

@@ -48,6 +48,18 @@ class Need:
     kind: NeedKind
     words: str
     patient: str = ""
+    ref: str = ""
+    """The delivery that a supplier must confirm."""
+
+    @property
+    def key(self) -> str:
+        """By which whoever asked says that the answer was yes."""
+        return self.patient if self.kind is NeedKind.PATIENT else f"{self.kind}:{self.patient or self.ref}"
+
+    @property
+    def can_be_met(self) -> bool:
+        """By a word on the telephone or the adviser's conditions. An authorisation is given elsewhere, by a practitioner."""
+        return self.kind in (NeedKind.PATIENT, NeedKind.SUPPLIER, NeedKind.ADVISER)
 
     @property
     def holds_up(self) -> bool:
@@ -141,10 +153,7 @@ def day_for(s: Situation, way: Way, fraction: float = 1.0) -> Day:
     """The day that is left, with what this way adds. The checker makes it again to see that nobody added more."""
     left = left_of(s)
     orderable = way is Way.OTHER_RUN
-    deliveries = tuple(
-        replace(d, ordered_mbq=s.plan.orders.get(d.ref, 0.0)) if d.ordered_mbq is None and not orderable else d
-        for d in left.deliveries
-    )
+    deliveries = left.deliveries if orderable else tuple(as_ordered(s, d) for d in left.deliveries)
     patients = []
     carried: list[Delivery] = []
     for patient in left.patients:
@@ -173,6 +182,13 @@ def day_for(s: Situation, way: Way, fraction: float = 1.0) -> Day:
             )
         patients.append(patient)
     return replace(left, deliveries=(*deliveries, *carried), patients=tuple(patients))
+
+
+def as_ordered(s: Situation, delivery: Delivery) -> Delivery:
+    """What can still be ordered more of, as it is ordered now."""
+    if delivery.ordered_mbq is not None:
+        return delivery
+    return replace(delivery, ordered_mbq=s.plan.orders.get(delivery.ref, 0.0))
 
 
 def transferable(s: Situation, patient: Patient, visit: PlannedVisit) -> tuple[Patient, list[Delivery]]:
@@ -258,7 +274,10 @@ def option(s: Situation, way: Way, plan: Plan, fraction: float = 1.0) -> Option:
     """The plan in terms of who moves, what suffers and what is still needed."""
     day = day_for(s, way, fraction)
     moves = tuple(moves_of(s, day, plan))
-    before = check.activity_pence(s.day, s.plan) + drawn_pence(s.day, s.plan)
+    held = (
+        s.day if way is Way.OTHER_RUN else replace(s.day, deliveries=tuple(as_ordered(s, d) for d in s.day.deliveries))
+    )
+    before = check.activity_pence(held, s.plan) + drawn_pence(held, s.plan)
     after = check.activity_pence(day, plan) + drawn_pence(day, plan)
     return Option(
         way=way,
@@ -270,7 +289,7 @@ def option(s: Situation, way: Way, plan: Plan, fraction: float = 1.0) -> Option:
         needs=tuple(needs_of(s, way, day, plan, moves)),
         extra_mbq=round(used_mbq(day, plan) - used_mbq(s.day, s.plan), 1),
         extra_pence=round(after - before),
-        decide_by_min=decide_by(s, moves),
+        decide_by_min=decide_by(s, moves, ordered_more(s, way, plan)),
         fraction=fraction,
     )
 
@@ -350,9 +369,16 @@ def needs_of(s: Situation, way: Way, day: Day, plan: Plan, moves: Iterable[Move]
             continue
         if not any(o.code == patient.tracer and o.authorised for o in s.about(patient.ref).other_tracers):
             yield Need(NeedKind.PRACTITIONER, f"must be authorised for {patient.tracer} by a practitioner", patient.ref)
-    for ref, mbq in sorted(plan.orders.items()):
-        if mbq > 0 and way is Way.OTHER_RUN and mbq > s.plan.orders.get(ref, 0.0) + 1e-6:
-            yield Need(NeedKind.SUPPLIER, f"must confirm {mbq:,.0f} MBq on {ref}")
+    for ref, mbq in sorted(ordered_more(s, way, plan).items()):
+        yield Need(NeedKind.SUPPLIER, f"must confirm {mbq:,.0f} MBq on {ref}", ref=ref)
+
+
+def ordered_more(s: Situation, way: Way, plan: Plan) -> dict[str, float]:
+    """By delivery, what this plan asks of suppliers beyond what is ordered, at the reference minute."""
+    if way is not Way.OTHER_RUN:
+        return {}
+    more = {ref: mbq - s.plan.orders.get(ref, 0.0) for ref, mbq in plan.orders.items()}
+    return {ref: mbq for ref, mbq in more.items() if mbq > 1e-6}
 
 
 def why_not_authorised(places: frozenset[str] | None, place: str) -> bool:
@@ -364,13 +390,14 @@ def reinjection_words(s: Situation, ref: str) -> str:
     return f"a new injection needs its own authorisation: {given:,.0f} MBq was given, {2 * given:,.0f} MBq in all if repeated"
 
 
-def decide_by(s: Situation, moves: Iterable[Move]) -> int:
-    """The first minute at which somebody who is still at home, and is called off or sent elsewhere, sets out."""
+def decide_by(s: Situation, moves: Iterable[Move], ordered: Iterable[str] = ()) -> int:
+    """The first minute at which somebody still at home who is called off or sent elsewhere sets out, or an order closes."""
     leaves = [
         move.was_min - s.about(move.patient).journey_min
         for move in moves
         if move.standing is Standing.AT_HOME and (move.now_min is None or move.other_place or move.minutes > 0)
     ]
+    leaves += [s.cut_offs[ref] for ref in ordered if ref in s.cut_offs]
     return max(s.known_min, min(leaves, default=s.known_min + 60))
 
 
@@ -393,6 +420,15 @@ def title_of(s: Situation, way: Way, fraction: float) -> str:
         Way.OTHER_SITE: "Offer some patients another site, with transport",
         Way.OTHER_TRACER: "Use another tracer where the indication allows it",
     }[way]
+
+
+def given_less(s: Situation, o: Option) -> tuple[str, ...]:
+    """Who is scanned for longer with less in them, under a practitioner's rule."""
+    was = {p.ref: p.activity_mbq for p in s.day.patients}
+    now = {p.ref: p.activity_mbq for p in o.day.patients}
+    if o.way is not Way.LENGTHEN:
+        return ()
+    return tuple(v.patient for v in o.plan.visits if now[v.patient] < was[v.patient] - 1e-9)
 
 
 # Which is better
@@ -439,7 +475,7 @@ def uses_its_way(s: Situation, o: Option) -> bool:
                   for v in o.plan.visits)  # fmt: skip
     return {
         Way.OTHER_SITE: any(move.other_place and move.standing is not Standing.INJECTED for move in o.moves),
-        Way.OTHER_RUN: any(mbq > s.plan.orders.get(ref, 0.0) + 1e-6 for ref, mbq in o.plan.orders.items()),
+        Way.OTHER_RUN: bool(ordered_more(s, o.way, o.plan)),
         Way.LENGTHEN: changed,
         Way.OTHER_TRACER: changed,
     }.get(o.way, True)

@@ -137,6 +137,11 @@ def let_go_of(change: Change, *, now: datetime) -> int:
     return claiming.claim_order()
 
 
+def from_now(plan: Planned, now: datetime) -> Planned:
+    """What is left of the visit of somebody who is here: the room where they were is not theirs in the past."""
+    return replace(plan, arrival_at=min(max(plan.arrival_at, now), plan.scan_at - timedelta(minutes=1)))
+
+
 def claimed(change: Change, wanted: Wanted, *, here: bool, now: datetime) -> tuple[Appointment, Claim]:
     """Raises Refused when somebody else has it."""
     row, plan, name = change.appointment, wanted.plan, change.appointment.referral.patient.name
@@ -177,7 +182,7 @@ def claimed(change: Change, wanted: Wanted, *, here: bool, now: datetime) -> tup
             notes=row.notes,
         )
         new.save(force_insert=True)
-        claim = claiming.reserve(new, plan)
+        claim = claiming.reserve(new, from_now(plan, now) if here else plan)
     except Taken as taken:
         raise Refused([f"{name}: {GONE_WORDS[taken.what].lower()}; look again"]) from taken
     if here:

@@ -7,60 +7,104 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0003_rules_for_a_bad_day'),
-        ('estate', '0003_injectors_have_a_title'),
-        ('scheduling', '0003_day_facts'),
+        ("accounts", "0003_rules_for_a_bad_day"),
+        ("estate", "0003_injectors_have_a_title"),
+        ("scheduling", "0003_day_facts"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='LessActivityRule',
+            name="LessActivityRule",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('valid_from', models.DateField()),
-                ('valid_to', models.DateField()),
-                ('at', models.DateTimeField()),
-                ('by_name', models.CharField(max_length=120)),
-                ('event', models.UUIDField()),
-                ('withdrawn_at', models.DateTimeField(null=True)),
-                ('withdrawn_by', models.CharField(blank=True, max_length=120)),
-                ('withdrawn_reason', models.CharField(blank=True, max_length=200)),
-                ('protocol', models.CharField(max_length=40)),
-                ('least_fraction', models.FloatField()),
-                ('children', models.BooleanField(default=False)),
-                ('licence_number', models.CharField(max_length=40)),
-                ('reason', models.CharField(max_length=400)),
-                ('practitioner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("valid_from", models.DateField()),
+                ("valid_to", models.DateField()),
+                ("at", models.DateTimeField()),
+                ("by_name", models.CharField(max_length=120)),
+                ("event", models.UUIDField()),
+                ("withdrawn_at", models.DateTimeField(null=True)),
+                ("withdrawn_by", models.CharField(blank=True, max_length=120)),
+                ("withdrawn_reason", models.CharField(blank=True, max_length=200)),
+                ("protocol", models.CharField(max_length=40)),
+                ("least_fraction", models.FloatField()),
+                ("children", models.BooleanField(default=False)),
+                ("licence_number", models.CharField(max_length=40)),
+                ("reason", models.CharField(max_length=400)),
+                (
+                    "practitioner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.site"),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('least_fraction__gte', 0.5), ('least_fraction__lt', 1)), name='less_activity_between'), models.UniqueConstraint(condition=models.Q(('withdrawn_at', None)), fields=('site', 'protocol', 'practitioner'), name='less_activity_once')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("least_fraction__gte", 0.5), ("least_fraction__lt", 1)),
+                        name="less_activity_between",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("withdrawn_at", None)),
+                        fields=("site", "protocol", "practitioner"),
+                        name="less_activity_once",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TransferRule',
+            name="TransferRule",
             fields=[
-                ('id', models.UUIDField(default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('valid_from', models.DateField()),
-                ('valid_to', models.DateField()),
-                ('at', models.DateTimeField()),
-                ('by_name', models.CharField(max_length=120)),
-                ('event', models.UUIDField()),
-                ('withdrawn_at', models.DateTimeField(null=True)),
-                ('withdrawn_by', models.CharField(blank=True, max_length=120)),
-                ('withdrawn_reason', models.CharField(blank=True, max_length=200)),
-                ('minutes', models.PositiveSmallIntegerField()),
-                ('letter', models.CharField(max_length=120)),
-                ('conditions', models.CharField(max_length=400)),
-                ('adviser', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.appointee')),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.site')),
-                ('to_site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='estate.site')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=gantry.apps.audit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("valid_from", models.DateField()),
+                ("valid_to", models.DateField()),
+                ("at", models.DateTimeField()),
+                ("by_name", models.CharField(max_length=120)),
+                ("event", models.UUIDField()),
+                ("withdrawn_at", models.DateTimeField(null=True)),
+                ("withdrawn_by", models.CharField(blank=True, max_length=120)),
+                ("withdrawn_reason", models.CharField(blank=True, max_length=200)),
+                ("minutes", models.PositiveSmallIntegerField()),
+                ("letter", models.CharField(max_length=120)),
+                ("conditions", models.CharField(max_length=400)),
+                (
+                    "adviser",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="accounts.appointee"
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.site"),
+                ),
+                (
+                    "to_site",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="estate.site"),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(condition=models.Q(('withdrawn_at', None)), fields=('site', 'to_site'), name='transfer_rule_once')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("withdrawn_at", None)),
+                        fields=("site", "to_site"),
+                        name="transfer_rule_once",
+                    )
+                ],
             },
         ),
     ]

@@ -17,7 +17,9 @@ from gantry.apps.booking.services import Change, Choice, Gone, Less, Refused
 from gantry.apps.booking.services.offering import Offer
 from gantry.apps.estate.models import ActivityAllotment, Fault, Site
 from gantry.apps.radiopharmacy.models import SupplyRun
+from gantry.apps.radiopharmacy.services import confirm_order, place_order
 from gantry.apps.radiopharmacy.services.allotments import settle_loss
+from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.apps.scheduling.models import RecoveryMove, RecoveryPlan, Trouble
 from gantry.apps.scheduling.services.approving import rules_on
 from gantry.apps.scheduling.services.building import (
@@ -30,12 +32,22 @@ from gantry.apps.scheduling.services.building import (
     said_offer,
 )
 from gantry.apps.scheduling.services.refusals import NotPossible
-from gantry.apps.scheduling.services.widening import as_injected
+from gantry.apps.scheduling.services.widening import as_injected, with_open_runs, with_other_tracers
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator
 from gantry.domain.scheduling.failures import Failure, FailureKind, Situation, Standing, injected, standing
 from gantry.domain.scheduling.problem import Plan, PlannedVisit
-from gantry.domain.scheduling.recovery import Option, Way, faults_of, lengthening_rule, option
+from gantry.domain.scheduling.recovery import (
+    Need,
+    NeedKind,
+    Option,
+    Way,
+    faults_of,
+    given_less,
+    lengthening_rule,
+    option,
+    ordered_more,
+)
 from gantry.solvers.recovery import options_after
 
 TRACER_LOST = (
@@ -101,13 +113,15 @@ def look(event: Event, *, now: datetime, site: Site | None = None) -> Looked:
     day = next(((place, on) for place, on in hit if site is None or place.pk == site.pk), None)
     if day is None:
         raise NotPossible("No recovery starts from this event")
-    built = as_injected(build(*day, now=now, wide=True))
+    built = with_other_tracers(as_injected(build(*day, now=now, wide=True)))
+    built, cut_offs = with_open_runs(built, now=now)
     offers = other_days(built, now=now)
     about = {
-        ref: replace_day(facts, offers.get(ref)) for ref, facts in built.circumstances.items()
-    }  # fmt: skip
+        ref: replace(replace_day(facts, offers.get(ref)), fraction=built.appointments[ref].fraction)
+        for ref, facts in built.circumstances.items()
+    }
     failure = failure_of(event, built, now=now)
-    return Looked(event, built, Situation(built.day, built.plan, failure, about, rules_on(built)), offers)
+    return Looked(event, built, Situation(built.day, built.plan, failure, about, rules_on(built), cut_offs), offers)
 
 
 def replace_day(facts: Any, offer: Offer | None) -> Any:
@@ -206,11 +220,12 @@ def still(looked: Looked, written: dict[str, Any]) -> Option | None:
 
 def changed_visits(looked: Looked, made: Option) -> list[tuple[Appointment, PlannedVisit]]:
     """Rows that have to move so that the plan can be carried out: another time, place, scanner or run, also of those here."""
-    found = []
+    found, less = [], set(given_less(looked.situation, made))
     for visit in made.plan.visits:
         before, row = looked.built.plan.visit(visit.patient), looked.built.appointments[visit.patient]
         where = standing(looked.situation, looked.situation.day.patient(visit.patient))
-        if row.state in MOVABLE and visit != before and where not in (Standing.SCANNING, Standing.SCANNED):
+        changed = visit != before or visit.patient in less
+        if row.state in MOVABLE and changed and where not in (Standing.SCANNING, Standing.SCANNED):
             found.append((row, visit))
     return found
 
@@ -228,9 +243,10 @@ def accept(
         made = still(looked, row.options[number]) if number < len(row.options) else None
         if made is None:
             raise NotPossible("The day has changed since this was worked out: look again")
-        if missing := [n for n in made.needs if n.holds_up and not (n.kind == "patient" and n.patient in met)]:
-            raise NotPossible(*(f"{name_of(looked, n.patient)} {n.words}".strip() for n in missing))
+        if missing := [n for n in made.needs if n.holds_up and not (n.can_be_met and n.key in met)]:
+            raise NotPossible(*(need_words(looked, n, name_of(looked, n.patient)) for n in missing))
         cause = cause_of(event)
+        order_more(looked, made, now=now, by=by)
         done = carry_out(looked, made, cause, now=now, by=by)
         after(looked, made, cause, now=now, by=by)
         RecoveryMove.objects.bulk_create([RecoveryMove(pk=new_id(), recovery=row, **each) for each in done])
@@ -247,6 +263,32 @@ def accept(
             data={"chosen": made.title, "moved": len(made.moves), "called_off": len(made.called_off)},
         )  # fmt: skip
     return row
+
+
+def need_words(looked: Looked, need: Need, name: str) -> str:
+    """A need as the page says it: a run by its hour and its supplier, not by its number."""
+    if need.kind is not NeedKind.SUPPLIER or need.ref not in looked.built.allotments:
+        return f"{name} {need.words}".strip()
+    row = looked.built.allotments[need.ref]
+    run = SupplyRun.objects.select_related("supplier", "site").get(pk=row.supply_run)
+    zone = ZoneInfo(run.site.zone)
+    words = need.words.removesuffix(f" on {need.ref}")
+    return (
+        f"{run.supplier.name} {words} of {run.tracer} for {run.due_at.astimezone(zone):%H:%M}, "
+        f"made at {run.production_site}: order before {run.cut_off_at.astimezone(zone):%H:%M}"
+    )
+
+
+def order_more(looked: Looked, made: Option, *, now: datetime, by: Actor) -> None:
+    """What a supplier said yes to on the telephone is ordered, before anybody is promised it. Raises NotPossible."""
+    for ref, mbq in ordered_more(looked.situation, made.way, made.plan).items():
+        run = SupplyRun.objects.get(pk=looked.built.allotments[ref].supply_run)
+        people = sum(visit.delivery == ref for visit in made.plan.visits)
+        try:
+            order = place_order(run, activity_mbq=mbq, patients=people, now=now, by=by)
+        except NotDone as refused:
+            raise NotPossible(*refused.reasons) from refused
+        confirm_order(order, supplier_reference="by telephone", now=now, by=by)
 
 
 def name_of(looked: Looked, ref: str) -> str:

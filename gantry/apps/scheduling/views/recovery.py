@@ -24,7 +24,7 @@ from gantry.apps.ui.wording import pluralise
 from gantry.domain.access import Verb
 from gantry.domain.events import CauseCode, EventKind
 from gantry.domain.scheduling.failures import Standing, protected, standing
-from gantry.domain.scheduling.recovery import Move, NeedKind, Option
+from gantry.domain.scheduling.recovery import Move, Need, NeedKind, Option
 from gantry.reference.causes import said as cause_said
 
 WHERE = {
@@ -66,7 +66,7 @@ class OptionCard:
     """Who moves, clocks, costs, needs: the same lines in every option."""
     moves: list[MoveLine]
     asks: list[tuple[str, str]]
-    """(patient's id, what they must agree to): ticked by whoever spoke to them."""
+    """(key, what must be agreed or confirmed): ticked by whoever spoke to them."""
     blocks: list[str]
     """What no tick can replace."""
     incidents: list[str]
@@ -236,16 +236,16 @@ def card(number: int, o: Option, looked: Looked, visible: dict[str, str]) -> Opt
         sentence=sentence(o),
         facts=facts_of(o, looked, asked),
         moves=[line(m, o, looked, visible, clocks.get(m.patient, "")) for m in in_order(o.moves)],
-        asks=[(n.patient, f"{named(visible, n.patient)} {n.words}") for n in waits if n.kind is NeedKind.PATIENT],
-        blocks=[
-            f"{named(visible, n.patient)} {n.words}" if n.patient else n.words
-            for n in waits
-            if n.kind is not NeedKind.PATIENT
-        ],
+        asks=[(n.key, said(n, looked, visible)) for n in waits if n.can_be_met],
+        blocks=[said(n, looked, visible) for n in waits if not n.can_be_met],
         incidents=[f"{named(visible, n.patient)} {n.words}" for n in o.needs if n.kind is NeedKind.INCIDENT],
         decide_by=looked.built.at(o.decide_by_min),
         clocks=len(o.clocks),
     )
+
+
+def said(need: Need, looked: Looked, visible: dict[str, str]) -> str:
+    return recovering.need_words(looked, need, named(visible, need.patient) if need.patient else "")
 
 
 def in_order(moves: tuple[Move, ...]) -> list[Move]:
