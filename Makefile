@@ -22,7 +22,9 @@ conformance: setup ## Run every check whose input lies in DATA=dir
 	@test -n "$(DATA)" || { echo "Say where the input is: make conformance DATA=dir" >&2; exit 2; }
 	@.venv/bin/python -m gantry.cli conformance --data "$(DATA)"
 
-bench: setup ## Measure the claims of docs/benchmarks.md again, each beside its peer
+bench: ## Measure the claims of docs/benchmarks.md again, each beside its peer
+	@scripts/setup.sh bench
+	@scripts/packages.sh dcmtk orthanc orthanc-dicomweb
 	@.venv/bin/python -m gantry.cli bench $(ONLY)
 
 soak: ## The long fault and history runs; SIZE=n SEED=n choose another

@@ -5,8 +5,8 @@ slot every 30 minutes, in the order of the phone; and the most urgent first. All
 prices, take the latest run that has arrived, and another where that is used up. The plain models hold every visit and every
 minute at once, with like scanners as one: HiGHS over a time-indexed model, and CP-SAT over intervals.
 
-PyJobShop has no cost that decays, so only the number scanned is put to it, where it is installed (it is no dependency of
-ours): a patient is a job, one who cannot be scanned in time is a late job, and late jobs run on after closing time. Who must
+PyJobShop has no cost that decays, so only the number scanned is put to it (`make bench` installs it, nothing else of ours
+needs it): a patient is a job, one who cannot be scanned in time is a late job, and late jobs run on after closing time. Who must
 arrive early is judged there by the end of the scan, a few minutes more leniently, so its count may be higher and never lower.
 """
 

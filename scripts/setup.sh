@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make or refresh the environment: `setup.sh run` for running, `setup.sh dev` for testing too. Quick when nothing changed.
+# Make or refresh the environment: `setup.sh run` for running, `setup.sh dev` for testing too, `setup.sh bench` for measuring. Quick when nothing changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 set_of=${1:-run}
@@ -33,7 +33,7 @@ fi
 
 if ! new_enough .venv/bin/python; then
     python=$(choose_python)
-    rm -f var/stamps/run var/stamps/dev
+    rm -f var/stamps/run var/stamps/dev var/stamps/bench
     if ! shown "$python" -m venv --clear .venv; then
         say "This Python cannot make environments; on Debian and Ubuntu: apt-get install -y python3-venv, then run make again."
         exit 1
