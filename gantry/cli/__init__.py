@@ -87,6 +87,26 @@ def signins() -> None:
         print(f"  {one.role:<20}{one.email:<48}{one.organisation}")
 
 
+@app.command("deprivation")
+def load_deprivation(
+    postcodes: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV with a postcode on each line.")],
+    areas: Annotated[Path | None, typer.Option(exists=True, help="CSV with each area's decile or rank.")] = None,
+    index: Annotated[str, typer.Option(help="Which index, of which year.")] = "IoD2019",
+) -> None:
+    """Load how deprived each postcode's area is, so that moves can be shown by it."""
+    _with_django()
+    from django.utils import timezone
+
+    from gantry.apps.patients.services import load_deprivation as load
+    from gantry.cli.deprivation import Unreadable, rows
+
+    try:
+        count = load(rows(postcodes, areas), index=index, now=timezone.now())
+    except (Unreadable, UnicodeDecodeError, OSError) as refused:
+        raise typer.Exit(_complain(f"Nothing was loaded: {refused}")) from None
+    print(f"{count:,} postcodes by {index}")
+
+
 @app.command(
     "emulate", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 )

@@ -15,6 +15,7 @@ from django.utils import timezone
 from gantry.apps.audit.models import InboxMessage
 from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import Network
+from gantry.apps.patients.services import load_deprivation
 from gantry.apps.radiopharmacy.models import SupplyRun
 from gantry.apps.ui.demonstration import DOOR, LIVED, LIVING
 from gantry.cli.demonstration.booking import Booking
@@ -36,10 +37,12 @@ from gantry.cli.demonstration.staff import hospitals, make_people, password, sho
 from gantry.cli.demonstration.stage import Stage, open_stage
 from gantry.cli.demonstration.standing_in import clocks_waiting
 from gantry.cli.places import VAR
+from gantry.domain.deprivation import normal
 from gantry.domain.events import Cause
 from gantry.domain.network.people import Hospital
 from gantry.domain.network.script import Script, Story, script
 from gantry.gateways.emulators.hospital import Pacs, Results
+from gantry.reference import deprivation
 from gantry.reference.network import PRACTICE, PROVIDER, SITES
 
 SEED, PATIENTS = 2266, 300
@@ -83,6 +86,11 @@ def load(
             return Loaded(0, monotonic() - began)
         make_organisations(marker.received_at)
         make_people(marker.received_at)
+        load_deprivation(
+            ((normal(postcode), "", fact.value) for postcode, fact in deprivation.DECILES.items()),
+            index=deprivation.INDEX,
+            now=marker.received_at,
+        )
         progress("Demonstration people may sign in; their past weeks are being lived now")
         with clocks_waiting():
             make_sessions(marker.received_at, weeks)

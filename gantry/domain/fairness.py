@@ -1,10 +1,11 @@
 """Who is moved by us, and whether it falls on some more than on others: counts, shares and how sure they are."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from math import sqrt
 
+from gantry.domain.deprivation import FIFTHS, fifth
 from gantry.domain.scan import age_in_years
 
 NOT_HELD = "not held"
@@ -29,10 +30,12 @@ class Group:
     people: int
     moved: int
     again: int
+    beside: bool = False
+    """Hidden though large enough: beside it a smaller one could be worked out from the whole."""
 
     @property
     def shown(self) -> bool:
-        return self.people >= TOO_FEW
+        return self.people >= TOO_FEW and not self.beside
 
     @property
     def share(self) -> float:
@@ -61,23 +64,38 @@ def distance_band(km: float | None) -> str:
     return NOT_HELD if km is None else band(DISTANCES, km)
 
 
+def deprivation_band(decile: int | None) -> str:
+    return NOT_HELD if decile is None else fifth(decile)
+
+
 def band(bands: Sequence[tuple[int, str]], value: float) -> str:
     return [name for least, name in bands if value >= least][-1]
 
 
-def groups(people: Iterable[Promised]) -> list[Group]:
+def groups(promised: Iterable[Promised]) -> list[Group]:
     """By each heading in the order it comes, then by band as its heading orders them."""
     counted: dict[tuple[str, str], list[int]] = {}
-    for person in people:
+    for person in promised:
         for by, name in person.groups.items():
             cell = counted.setdefault((by, name), [0, 0, 0])
             cell[0] += 1
             cell[1] += person.moves > 0
             cell[2] += person.moves > 1
     headings = list(dict.fromkeys(by for by, _ in counted))
-    order = {name: number for number, (_, name) in enumerate((*AGES, *DISTANCES))}
-    found = [Group(by, name, *cells) for (by, name), cells in counted.items()]
-    return sorted(found, key=lambda g: (headings.index(g.by), g.band == NOT_HELD, order.get(g.band, 0), g.band))
+    order = {name: number for number, name in enumerate((*FIFTHS, *(name for _, name in (*AGES, *DISTANCES))))}
+    found = [Group(by, name, people, moved, again) for (by, name), (people, moved, again) in counted.items()]
+    ordered = sorted(found, key=lambda g: (headings.index(g.by), g.band == NOT_HELD, order.get(g.band, 0), g.band))
+    return [group for heading in headings for group in hidden([one for one in ordered if one.by == heading])]
+
+
+def hidden(of_one_heading: Sequence[Group]) -> list[Group]:
+    """Where one group alone is too small, the next smallest is hidden with it: else the whole less the rest gives it away."""
+    small = [group for group in of_one_heading if not group.shown]
+    large = [group for group in of_one_heading if group.shown]
+    if len(small) != 1 or not large:
+        return list(of_one_heading)
+    least = min(large, key=lambda group: group.people)
+    return [replace(group, beside=True) if group is least else group for group in of_one_heading]
 
 
 def sentence(people: Sequence[Promised]) -> str:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.services import Choice
+from gantry.apps.patients.services import load_deprivation
 from gantry.apps.scheduling.services import recovering, undoing
 from gantry.apps.scheduling.services.fairness import promised
 from gantry.domain.access import Role
@@ -54,6 +55,21 @@ def test_a_move_that_the_patient_asked_for_is_not_ours_and_groups_say_what_is_he
     assert {p.groups["deprivation"] for p in found} == {"not held"}
     assert {p.groups["age"] for p in found} == {"65 to 79"}
     assert {p.groups["language"] for p in found} == {"needs no interpreter"}
+
+
+def test_deprivation_is_of_the_area_of_the_postcode_and_costs_no_more_questions_for_more_people(
+    django_assert_max_num_queries,
+):
+    morning = make_morning(6)
+    load_deprivation([("M204BX", "E01005243", 3), ("M204BX", "", 3)], index="An index of 2019", now=KNOWN)
+    with django_assert_max_num_queries(4):
+        found = promised(scope(morning), **WEEK)
+    assert {p.groups["deprivation"] for p in found} == {"second most deprived fifth"}
+    load_deprivation([("M204BX", "", 10)], index="An index of 2025", now=KNOWN)
+    assert {p.groups["deprivation"] for p in promised(scope(morning), **WEEK)} == {"least deprived fifth"}
+    url = reverse("scheduling:fairness") + f"?from={TUESDAY.isoformat()}&to={WEEK['end'].isoformat()}"
+    page = client_of(make_person(Role.MANAGER, morning.made.provider)).get(url).content.decode()
+    assert "An index of 2025" in page and "Least deprived fifth".lower() in page.lower()
 
 
 def test_the_manager_reads_a_sentence_and_a_table_and_a_stranger_nothing():

@@ -4,7 +4,17 @@ from datetime import date
 
 import pytest
 
-from gantry.domain.fairness import NOT_HELD, Promised, age_band, distance_band, groups, sentence, wilson
+from gantry.domain.deprivation import decile_of_rank, normal
+from gantry.domain.fairness import (
+    NOT_HELD,
+    Promised,
+    age_band,
+    deprivation_band,
+    distance_band,
+    groups,
+    sentence,
+    wilson,
+)
 
 
 def people(count: int, moved: int, again: int = 0, **of: str) -> list[Promised]:
@@ -48,7 +58,43 @@ def test_groups_are_counted_and_small_ones_keep_their_share_to_themselves() -> N
     assert [(g.band, g.people, g.moved, g.again, g.shown) for g in found] == [
         ("16 to 39", 3, 1, 0, False),
         ("80 and over", 20, 4, 1, True),
-        (NOT_HELD, 6, 0, 0, True),
+        # Beside a small one alone, the next smallest: the whole less the rest would give it away.
+        (NOT_HELD, 6, 0, 0, False),
+    ]
+
+
+def test_two_that_are_too_small_hide_each_other_and_one_alone_hides_with_the_next() -> None:
+    two = groups([*people(20, 4, age="80 and over"), *people(3, 1, age="16 to 39"), *people(2, 0, age="0 to 15")])
+    assert [g.shown for g in two] == [False, False, True]
+    assert [g.shown for g in groups(people(3, 1, age="16 to 39"))] == [False]
+    by_heading = groups([*people(9, 1, age="16 to 39", language="x"), *people(9, 1, age="0 to 15", language="x")])
+    assert all(g.shown for g in by_heading)
+
+
+def test_a_decile_is_a_fifth_and_the_most_deprived_comes_first() -> None:
+    assert [deprivation_band(d) for d in (1, 2, 3, 10, None)] == [
+        *["most deprived fifth"] * 2, "second most deprived fifth", "least deprived fifth", NOT_HELD,
+    ]  # fmt: skip
+    said = [g.band for g in groups([*people(9, 0, by="least deprived fifth"), *people(9, 0, by="most deprived fifth")])]
+    assert said == ["most deprived fifth", "least deprived fifth"]
+    for wrong in (0, 11):
+        with pytest.raises(IndexError):
+            deprivation_band(wrong)
+
+
+def test_a_rank_is_the_tenth_of_its_areas() -> None:
+    assert [decile_of_rank(r, 32844) for r in (1, 3284, 3285, 32844)] == [1, 1, 2, 10]
+    with pytest.raises(ValueError, match="rank 0"):
+        decile_of_rank(0, 10)
+
+
+def test_a_postcode_is_a_key_without_its_space_and_what_is_none_is_empty() -> None:
+    assert [normal(p) for p in ("m20 4bx", " EC1A4EU", "M20", "nothing", "W1A 0AX;")] == [
+        "M204BX",
+        "EC1A4EU",
+        "",
+        "",
+        "",
     ]
 
 

@@ -85,3 +85,25 @@ class Identifier(Row):
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
         return models.Q(patient__in=Patient.objects.filter(Patient.scope(scope)))
+
+
+class AreaDeprivation(models.Model):
+    """How deprived the area of a postcode is, from a file that the deployer provides: of an area, of nobody."""
+
+    postcode = models.CharField(max_length=7, primary_key=True)
+    """Without its space."""
+    area = models.CharField(max_length=9, blank=True)
+    """The lower-layer super output area, where the file names it."""
+    decile = models.PositiveSmallIntegerField()
+    """1 is the most deprived tenth."""
+    index = models.CharField(max_length=60)
+    """Which index, of which year: as the file's provider calls it."""
+    loaded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(decile__gte=1, decile__lte=10), name="decile_is_a_tenth"),
+        ]
+
+    def __str__(self) -> str:
+        return self.postcode

@@ -183,6 +183,26 @@ def let_see(patient: Patient, organisations: Iterable[UUID]) -> None:
 
 
 @transaction.atomic
+def load_deprivation(rows: Iterable[tuple[str, str, int]], *, index: str, now: datetime) -> int:
+    """(postcode, area, decile) of a whole file, in place of what was there of these postcodes. Returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE incoming (postcode text, area text, decile smallint) ON COMMIT DROP")
+        with cursor.copy("COPY incoming FROM STDIN") as file:
+            for row in rows:
+                file.write_row(row)
+        cursor.execute(
+            """
+            INSERT INTO patients_areadeprivation (postcode, area, decile, index, loaded_at)
+            SELECT DISTINCT ON (postcode) postcode, area, decile, %s, %s FROM incoming ORDER BY postcode, decile
+            ON CONFLICT (postcode) DO UPDATE
+            SET area = excluded.area, decile = excluded.decile, index = excluded.index, loaded_at = excluded.loaded_at
+            """,
+            [index[:60], now],
+        )
+        return cursor.rowcount
+
+
+@transaction.atomic
 def record_death(patient: Patient, *, on: date, source: str, now: datetime, by: Actor) -> bool:
     """Once; whoever says it first is kept as its source. False where it was known."""
     known = Patient.objects.filter(pk=patient.pk, died_on=None).update(died_on=on, death_source=source[:120])

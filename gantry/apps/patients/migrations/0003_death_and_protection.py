@@ -6,56 +6,76 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('patients', '0002_as_the_data_set_says'),
+        ("patients", "0002_as_the_data_set_says"),
     ]
 
     operations = [
         pgtrigger.migrations.RemoveTrigger(
-            model_name='patient',
-            name='insert_insert',
+            model_name="patient",
+            name="insert_insert",
         ),
         pgtrigger.migrations.RemoveTrigger(
-            model_name='patient',
-            name='update_update',
+            model_name="patient",
+            name="update_update",
         ),
         migrations.AddField(
-            model_name='patient',
-            name='contact_protected',
+            model_name="patient",
+            name="contact_protected",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='patient',
-            name='death_source',
+            model_name="patient",
+            name="death_source",
             field=models.CharField(blank=True, max_length=120),
         ),
         migrations.AddField(
-            model_name='patient',
-            name='died_on',
+            model_name="patient",
+            name="died_on",
             field=models.DateField(null=True),
         ),
         migrations.AddField(
-            model_name='patientevent',
-            name='contact_protected',
+            model_name="patientevent",
+            name="contact_protected",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='patientevent',
-            name='death_source',
+            model_name="patientevent",
+            name="death_source",
             field=models.CharField(blank=True, max_length=120),
         ),
         migrations.AddField(
-            model_name='patientevent',
-            name='died_on',
+            model_name="patientevent",
+            name="died_on",
             field=models.DateField(null=True),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='patient',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "patients_patientevent" ("address", "adjustments", "contact_protected", "date_of_birth", "death_source", "died_on", "email", "family_name", "given_name", "gp_practice_ods", "id", "interpreter_required", "language", "latitude", "longitude", "nhs_number", "nhs_number_status", "nhs_number_unavailable_reason", "organisations", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone_alt", "phone_primary", "postcode", "sex_assigned_at_birth", "stated_gender", "synthetic", "title") VALUES (NEW."address", NEW."adjustments", NEW."contact_protected", NEW."date_of_birth", NEW."death_source", NEW."died_on", NEW."email", NEW."family_name", NEW."given_name", NEW."gp_practice_ods", NEW."id", NEW."interpreter_required", NEW."language", NEW."latitude", NEW."longitude", NEW."nhs_number", NEW."nhs_number_status", NEW."nhs_number_unavailable_reason", NEW."organisations", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."phone_alt", NEW."phone_primary", NEW."postcode", NEW."sex_assigned_at_birth", NEW."stated_gender", NEW."synthetic", NEW."title"); RETURN NULL;', hash='a01fd2cb1311157380bcd260251bdd3f8b2d4dcf', operation='INSERT', pgid='pgtrigger_insert_insert_62165', table='patients_patient', when='AFTER')),
+            model_name="patient",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "patients_patientevent" ("address", "adjustments", "contact_protected", "date_of_birth", "death_source", "died_on", "email", "family_name", "given_name", "gp_practice_ods", "id", "interpreter_required", "language", "latitude", "longitude", "nhs_number", "nhs_number_status", "nhs_number_unavailable_reason", "organisations", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone_alt", "phone_primary", "postcode", "sex_assigned_at_birth", "stated_gender", "synthetic", "title") VALUES (NEW."address", NEW."adjustments", NEW."contact_protected", NEW."date_of_birth", NEW."death_source", NEW."died_on", NEW."email", NEW."family_name", NEW."given_name", NEW."gp_practice_ods", NEW."id", NEW."interpreter_required", NEW."language", NEW."latitude", NEW."longitude", NEW."nhs_number", NEW."nhs_number_status", NEW."nhs_number_unavailable_reason", NEW."organisations", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."phone_alt", NEW."phone_primary", NEW."postcode", NEW."sex_assigned_at_birth", NEW."stated_gender", NEW."synthetic", NEW."title"); RETURN NULL;',
+                    hash="a01fd2cb1311157380bcd260251bdd3f8b2d4dcf",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_62165",
+                    table="patients_patient",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='patient',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "patients_patientevent" ("address", "adjustments", "contact_protected", "date_of_birth", "death_source", "died_on", "email", "family_name", "given_name", "gp_practice_ods", "id", "interpreter_required", "language", "latitude", "longitude", "nhs_number", "nhs_number_status", "nhs_number_unavailable_reason", "organisations", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone_alt", "phone_primary", "postcode", "sex_assigned_at_birth", "stated_gender", "synthetic", "title") VALUES (NEW."address", NEW."adjustments", NEW."contact_protected", NEW."date_of_birth", NEW."death_source", NEW."died_on", NEW."email", NEW."family_name", NEW."given_name", NEW."gp_practice_ods", NEW."id", NEW."interpreter_required", NEW."language", NEW."latitude", NEW."longitude", NEW."nhs_number", NEW."nhs_number_status", NEW."nhs_number_unavailable_reason", NEW."organisations", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."phone_alt", NEW."phone_primary", NEW."postcode", NEW."sex_assigned_at_birth", NEW."stated_gender", NEW."synthetic", NEW."title"); RETURN NULL;', hash='c0ce3527199470eea400a3228f2540a661da664b', operation='UPDATE', pgid='pgtrigger_update_update_546ce', table='patients_patient', when='AFTER')),
+            model_name="patient",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "patients_patientevent" ("address", "adjustments", "contact_protected", "date_of_birth", "death_source", "died_on", "email", "family_name", "given_name", "gp_practice_ods", "id", "interpreter_required", "language", "latitude", "longitude", "nhs_number", "nhs_number_status", "nhs_number_unavailable_reason", "organisations", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone_alt", "phone_primary", "postcode", "sex_assigned_at_birth", "stated_gender", "synthetic", "title") VALUES (NEW."address", NEW."adjustments", NEW."contact_protected", NEW."date_of_birth", NEW."death_source", NEW."died_on", NEW."email", NEW."family_name", NEW."given_name", NEW."gp_practice_ods", NEW."id", NEW."interpreter_required", NEW."language", NEW."latitude", NEW."longitude", NEW."nhs_number", NEW."nhs_number_status", NEW."nhs_number_unavailable_reason", NEW."organisations", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."phone_alt", NEW."phone_primary", NEW."postcode", NEW."sex_assigned_at_birth", NEW."stated_gender", NEW."synthetic", NEW."title"); RETURN NULL;',
+                    hash="c0ce3527199470eea400a3228f2540a661da664b",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_546ce",
+                    table="patients_patient",
+                    when="AFTER",
+                ),
+            ),
         ),
     ]

@@ -1,4 +1,4 @@
-"""Whom we move: one sentence and one table, by age, distance and language, with what is not held said as such."""
+"""Whom we move: one sentence and one table, by deprivation, age, distance and language; what is not held is said as such."""
 
 from datetime import date, timedelta
 
@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from gantry.apps.accounts.access import requires
-from gantry.apps.scheduling.services.fairness import promised
+from gantry.apps.scheduling.services.fairness import index_loaded, promised
 from gantry.domain.access import Verb
 from gantry.domain.fairness import groups, sentence
 
@@ -22,7 +22,13 @@ def fairness(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "scheduling/fairness.html",
-        {"start": min(start, end), "end": max(start, end), "sentence": sentence(people), "groups": groups(people)},
+        {
+            "start": min(start, end),
+            "end": max(start, end),
+            "sentence": sentence(people),
+            "groups": groups(people),
+            "index": index_loaded(),
+        },
     )
 
 
