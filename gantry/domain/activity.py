@@ -172,14 +172,39 @@ def why_not_individually(
         )
 
 
+class Basis(StrEnum):
+    """What a level rests on: no two of them say the same."""
+
+    NATIONAL = "the reference level"
+    OLDER = "the older reference level"
+    USUAL_MOST = "the usual most of this tracer"
+    CARD = "the dosage card"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewLevel:
+    """Above it somebody looks at an administration. It is never a prescription, and forbids nothing."""
+
+    basis: Basis
+    mbq: float | None = None
+    mbq_per_kg: float | None = None
+
+    def at(self, weight_kg: float | None) -> float | None:
+        """In MBq for this weight; None where it needs a weight that nobody has said."""
+        if self.mbq_per_kg is not None:
+            return self.mbq_per_kg * weight_kg if weight_kg else None
+        return self.mbq
+
+
 def why_review(
-    administered_mbq: float, weight_kg: float, reference_level_mbq_per_kg: float, *, far_percent: float = 0.0
+    administered_mbq: float, level: ReviewLevel, weight_kg: float | None, *, far_percent: float = 0.0
 ) -> str | None:
-    """Whether an administration is above the diagnostic reference level: to be looked at, not forbidden."""
-    level = reference_level_mbq_per_kg * weight_kg
-    if administered_mbq <= level * (1 + far_percent / 100):
+    """Whether an administration is above its level: to be looked at, not forbidden."""
+    at = level.at(weight_kg)
+    if at is None or administered_mbq <= at * (1 + far_percent / 100):
         return None
-    return f"{administered_mbq:.0f} MBq is above the reference level of {level:.0f} MBq at {weight_kg:g} kg: review"
+    kg = f" at {weight_kg:g} kg" if weight_kg and level.basis in (Basis.NATIONAL, Basis.CARD) else ""
+    return f"{administered_mbq:.0f} MBq is above {level.basis} of {at:.0f} MBq{kg}: review"
 
 
 def effective_dose_msv(administered_mbq: float, msv_per_mbq: float) -> float:
@@ -187,6 +212,14 @@ def effective_dose_msv(administered_mbq: float, msv_per_mbq: float) -> float:
     return administered_mbq * msv_per_mbq
 
 
-def coefficient_at_age(rows: Sequence[tuple[int, float]], age: int) -> float:
-    """mSv/MBq of the nearest listed age, ties to the younger, whose coefficient is the greater (ICRP's five ages)."""
-    return min(rows, key=lambda row: (abs(row[0] - age), row[0]))[1]
+ICRP_AGES = (1, 5, 10, 15, 18)
+"""The last stands for adults."""
+
+
+def coefficient_at_age(rows: Sequence[tuple[int, float]], age: int) -> float | None:
+    """mSv/MBq of the nearest of ICRP's five ages, ties to the younger, whose coefficient is the greater.
+
+    None where the table has no row for it: an adult's coefficient says nothing of a child.
+    """
+    nearest = min(ICRP_AGES, key=lambda listed: (abs(listed - age), listed)) if age < ICRP_AGES[-1] else ICRP_AGES[-1]
+    return dict(rows).get(nearest)

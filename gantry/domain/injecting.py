@@ -89,7 +89,8 @@ class Given:
 
     at: datetime
     mbq: float
-    msv: float
+    msv: float | None
+    """None: no coefficient is known for this tracer and age."""
     step: str
     visit: str
 
@@ -102,13 +103,40 @@ def why_not_again(earlier: Iterable[Given], *, step: str, visit: str, authorised
     return f"The authorisation was used for {used[-1].mbq:.0f} MBq: a new injection needs its own"
 
 
-def in_all(earlier: Sequence[Given], *, mbq: float, msv: float) -> str:
-    """The cumulative dose in words, for whoever authorises another injection; nothing when it is the first."""
+@dataclass(frozen=True, slots=True)
+class CtHad:
+    """What the CT of one study gave."""
+
+    dlp_mgy_cm: float
+    msv: float | None
+
+
+def in_all(earlier: Sequence[Given], *, mbq: float, msv: float | None, ct: Sequence[CtHad] = ()) -> str:
+    """The cumulative dose in words, for whoever authorises another injection; nothing when it is the first.
+
+    Of the tracer and of the CT side by side. What cannot be computed is said, and never counted as nothing.
+    """
     if not earlier:
         return ""
-    had_mbq, had_msv = sum(g.mbq for g in earlier), sum(g.msv for g in earlier)
+    had_mbq = sum(g.mbq for g in earlier)
+    had, then = summed(g.msv for g in earlier), summed([*(g.msv for g in earlier), msv])
     times = "once" if len(earlier) == 1 else f"{len(earlier)} times"
-    return (
-        f"Injected {times} before for this referral: {had_mbq:.0f} MBq, {had_msv:.1f} mSv. "
-        f"With {mbq:.0f} MBq more it is {had_mbq + mbq:.0f} MBq, {had_msv + msv:.1f} mSv in all"
-    )
+    said = f"Injected {times} before for this referral: {had_mbq:.0f} MBq, {in_msv(had)}"
+    if ct:
+        said += f", and CT of {sum(each.dlp_mgy_cm for each in ct):.0f} mGy·cm, {in_msv(summed(c.msv for c in ct), about=True)}"
+    said += f". With {mbq:.0f} MBq more it is {had_mbq + mbq:.0f} MBq, {in_msv(then)} in all"
+    together = summed([then, *(c.msv for c in ct)])
+    if ct:
+        said += f", {in_msv(together, about=True)} with the CT so far; the next CT comes to it"
+    return said
+
+
+def summed(values: Iterable[float | None]) -> float | None:
+    """None as soon as one is not known: a sum of the rest would look like all of it."""
+    listed = list(values)
+    known = [each for each in listed if each is not None]
+    return sum(known) if len(known) == len(listed) else None
+
+
+def in_msv(msv: float | None, *, about: bool = False) -> str:
+    return "effective dose not computed" if msv is None else f"{'about ' if about else ''}{msv:.1f} mSv"

@@ -1,4 +1,4 @@
-"""Diagnostic reference levels of the CT part, and the estimate of its effective dose; by region, dated.
+"""What asks somebody to look at a dose: of the tracer by product and weight, of the CT by region; dated.
 
 A level is for the middle of many adults of usual size: an examination above it asks for a look, and is neither wrong
 nor forbidden. A site's own levels replace these.
@@ -6,9 +6,11 @@ nor forbidden. A site's own levels replace these.
 
 from datetime import date
 
+from gantry.domain.activity import Basis, NotOnCard, ReviewLevel, from_card
 from gantry.domain.ct_dose import Level
 from gantry.reference.dated import LIBRARY_FROM, Fact, in_force
-from gantry.reference.schemes import CHILD_UNDER
+from gantry.reference.schemes import CARDS, CHILD_UNDER, card
+from gantry.reference.tracers import TRACERS
 
 HALF_BODY, HEAD, HEART = "half body", "head", "heart"
 
@@ -48,6 +50,60 @@ REGION = {
     "RB-82": HEART,
     "N13-NH3": HEART,
 }
+
+
+REVIEW = "Nucl Med Commun 46:379 (2025), proposed UK national level for whole-body oncology and infection"
+FDG_LEVELS = (
+    Fact(ReviewLevel(Basis.OLDER, mbq=400.0), "MBq", "Older UK level", LIBRARY_FROM, recalled=True),
+    Fact(ReviewLevel(Basis.NATIONAL, mbq_per_kg=3.5), "MBq/kg", REVIEW, date(2025, 1, 1)),
+)
+
+
+def _most(mbq: float, source: str, *, recalled: bool = False) -> tuple[Fact[ReviewLevel], ...]:
+    return (Fact(ReviewLevel(Basis.USUAL_MOST, mbq=mbq), "MBq", source, LIBRARY_FROM, recalled),)
+
+
+INSIGHTS = "Insights into Imaging s13244-022-01358-6"
+TRACER_LEVELS: dict[str, tuple[Fact[ReviewLevel], ...]] = {
+    "FDG": FDG_LEVELS,
+    "FDG-CARDIAC": FDG_LEVELS,
+    "FDG-BRAIN": _most(250, "125 to 250 MBq", recalled=True),
+    "NAF": _most(370, "185 to 370 MBq, as published"),
+    "CHOLINE": _most(370, "About 3 to 4 MBq/kg, 370 MBq", recalled=True),
+    "FLUCICLOVINE": _most(370, "SNMMI technologist papers"),
+    "PSMA-1007": _most(300, "250 to 300 MBq", recalled=True),
+    "PIFLUFOLASTAT": _most(360, "Product characteristics"),
+    "GA-PSMA-11": _most(259, "Product characteristics"),
+    "GA-DOTATATE": _most(200, "Product characteristics, 100 to 200 MBq"),
+    "FLORBETAPIR": _most(370, INSIGHTS),
+    "FLORBETABEN": _most(300, INSIGHTS),
+    "FLUTEMETAMOL": _most(185, INSIGHTS),
+    "FET": _most(200, "200 MBq", recalled=True),
+    "FDOPA": _most(250, "150 to 250 MBq", recalled=True),
+    "FES": _most(222, "222 MBq", recalled=True),
+    "RB-82": _most(2220, "1,110 to 2,220 MBq each time, as published; verify", recalled=True),
+    "N13-NH3": _most(740, "370 to 740 MBq", recalled=True),
+}
+"""Of FDG a national level is proposed; of the others none is known to us, and the usual most asks instead of one."""
+
+
+def tracer_level(code: str, on: date, *, age: int | None, weight_kg: float | None) -> Fact[ReviewLevel] | None:
+    """In force on a day, for this person: a child's is the card's for the weight. None where none is known."""
+    if age is None:
+        return None
+    if age >= CHILD_UNDER.value:
+        known = [fact for fact in TRACER_LEVELS.get(code, ()) if fact.valid_from <= on]
+        return in_force(known, on) if known else None
+    own = TRACERS[code].value.paediatric_card if code in TRACERS else ""
+    if not own or not weight_kg or CARDS[own][0].valid_from > on:
+        return None
+    fact = card(own, on)
+    read = from_card(fact.value, weight_kg)
+    if isinstance(read, NotOnCard):
+        return None
+    return Fact(
+        ReviewLevel(Basis.CARD, mbq=float(read.prescribed_mbq)), "MBq", fact.source, fact.valid_from, fact.recalled
+    )
 
 
 def region_of(tracer: str) -> str:

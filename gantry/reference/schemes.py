@@ -214,16 +214,8 @@ def cards_for(own: str, on: date) -> list[Fact[Card]]:
     return [card(code, on) for code in CARDS_FOR.get(own, (own,) if own else ()) if CARDS[code][0].valid_from <= on]
 
 
-FDG_REFERENCE_LEVEL = Fact(3.5, "MBq/kg", "Proposed UK national level, Nucl Med Commun 46:379 (2025)", date(2025, 1, 1))
 TOLERANCE_PERCENT = Fact(
     10.0, "% of prescribed", "Common local practice; configure by site", LIBRARY_FROM, recalled=True
 )
 
-FDG_MSV_PER_MBQ = Fact(
-    ((1, 0.095), (5, 0.056), (10, 0.037), (15, 0.024), (18, 0.019)),
-    "mSv/MBq by age",
-    "ICRP 128; the adult's value is confirmed by a scanner's dose report, the children's are recalled",
-    LIBRARY_FROM,
-    recalled=True,
-)
 CHILD_UNDER = Fact(16, "years", "A practitioner authorises each child individually", LIBRARY_FROM, recalled=True)

@@ -10,20 +10,22 @@ from django.utils import timezone
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.services import append
 from gantry.apps.booking.models import Appointment
+from gantry.apps.booking.services.waiting import narrowed, open_procedures
 from gantry.apps.estate import services as estate
 from gantry.apps.estate.models import Closure, Session
 from gantry.apps.quality.models import Incident
 from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.referrals.models import Authorisation
-from gantry.apps.referrals.services import given_to, return_to_vetting
+from gantry.apps.referrals.services import given_to, return_to_vetting, vet
 from gantry.apps.scanning.models import Injection, Visit
 from gantry.apps.scanning.services import visits
 from gantry.apps.scanning.services.board import board, of_day
 from gantry.apps.scanning.services.leaving import watch
 from gantry.apps.scanning.services.scanners import here_on, running
+from gantry.domain.access import Role
 from gantry.domain.events import EventKind
-from gantry.domain.injecting import in_all
-from tests.apps.factories import NOW, make_scanner
+from gantry.domain.injecting import CtHad, Given, in_all
+from tests.apps.factories import NOW, accepting, acting, make_person, make_scanner
 from tests.apps.scan_day import BY, Day, make_booked, make_day
 from tests.apps.test_visits import AT, FAILED, inject, prepared, step
 
@@ -123,6 +125,45 @@ def test_injected_and_not_scanned_is_an_incident_however_it_ends():
     assert [i.summary for i in Incident.objects.order_by("opened_at")][1:] == [
         "Injected with 247 MBq, and not scanned: the window closed without a scan on record"
     ]
+
+
+def test_whoever_was_injected_not_scanned_and_authorised_again_is_on_the_booking_lists():
+    day = make_day()
+    unscanned = prepared(day)
+    scanned = prepared(day, make_booked(day, arrival_at=NOW + timedelta(minutes=40)))
+    for visit in (unscanned, scanned):
+        inject(day, visit, day.dose(280), already_happened=True)
+    procedure = unscanned.appointment.procedure
+    everything = acting(make_person(Role.BOOKING_COORDINATOR, day.made.provider)).scope
+    visits.leave(unscanned, happened_at=AT, now=AT, by=day.by, cause=FAILED)
+    step(day, scanned, "void", 74)
+    for phase, minute in (("start", 80), ("done", 100)):
+        step(day, scanned, "scan", minute, phase=phase)
+    visits.leave(scanned, happened_at=AT + timedelta(hours=2), now=AT + timedelta(hours=2), by=day.by)
+    assert not open_procedures(everything).exists()
+    referral = unscanned.appointment.referral
+    referral.refresh_from_db()
+    later = AT + timedelta(hours=3)
+    return_to_vetting(referral, "The scanner failed after the injection", now=later, by=BY)
+    assert not open_procedures(everything).exists()
+    referral.refresh_from_db()
+    vet(referral, accepting(), version=referral.version, now=later, by=day.by, person=day.practitioner)
+    assert list(narrowed(open_procedures(everything), "no_slot", later)) == [procedure]
+
+
+def test_the_sum_says_what_the_ct_gave_and_what_cannot_be_computed():
+    adult = [Given(AT, 247.0, 4.693, "inject", "a")]
+    assert in_all(adult, mbq=250, msv=4.75, ct=[CtHad(356.0, 5.34)]) == (
+        "Injected once before for this referral: 247 MBq, 4.7 mSv, and CT of 356 mGy·cm, about 5.3 mSv. With 250 MBq "
+        "more it is 497 MBq, 9.4 mSv in all, about 14.8 mSv with the CT so far; the next CT comes to it"
+    )
+    child = [Given(AT, 100.0, None, "inject", "a")]
+    assert in_all(child, mbq=100, msv=None, ct=[CtHad(80.0, None)]) == (
+        "Injected once before for this referral: 100 MBq, effective dose not computed, and CT of 80 mGy·cm, effective "
+        "dose not computed. With 100 MBq more it is 200 MBq, effective dose not computed in all, effective dose not "
+        "computed with the CT so far; the next CT comes to it"
+    )
+    assert in_all([], mbq=100, msv=None) == ""
 
 
 def test_the_page_names_a_fallback_and_shows_what_was_given_before(monkeypatch):

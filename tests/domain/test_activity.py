@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantry.domain.activity import (
+    Basis,
     NotOnCard,
     effective_dose_msv,
     from_card,
@@ -18,8 +19,11 @@ from gantry.domain.activity import (
     why_review,
 )
 from gantry.reference import schemes
-from gantry.reference.dated import Fact, NothingInForce
-from gantry.reference.schemes import BEDS, FDG_REFERENCE_LEVEL, SCHEMES, TOLERANCE_PERCENT, card, scheme
+from gantry.reference.dated import RECALLED_NOTICE, Fact, NothingInForce
+from gantry.reference.effective_dose import COEFFICIENTS, coefficient
+from gantry.reference.levels import TRACER_LEVELS, tracer_level
+from gantry.reference.schemes import BEDS, SCHEMES, TOLERANCE_PERCENT, card, scheme
+from gantry.reference.tracers import TRACERS
 
 DAY = date(2026, 11, 23)
 TORSO = card("fdg-torso", DAY).value
@@ -123,14 +127,54 @@ def test_tolerance():
 
 
 def test_a_reference_level_asks_for_review_and_forbids_nothing():
-    level = FDG_REFERENCE_LEVEL.value
-    assert why_review(245, 70, level) is None
-    assert why_review(250, 70, level) == "250 MBq is above the reference level of 245 MBq at 70 kg: review"
+    level = tracer_level("FDG", DAY, age=50, weight_kg=70).value
+    assert why_review(245, level, 70) is None
+    assert why_review(250, level, 70) == "250 MBq is above the reference level of 245 MBq at 70 kg: review"
 
 
 def test_dose_and_rounding():
     assert isclose(effective_dose_msv(250, 0.019), 4.75)
     assert [to_whole_mbq(value) for value in (0.49, 0.5, 1.5, 2.5)] == [0, 1, 2, 3]
+
+
+def test_a_level_is_that_of_the_day_and_of_the_tracer():
+    older = tracer_level("FDG", date(2024, 12, 31), age=50, weight_kg=70)
+    assert (older.value.basis, older.value.mbq, older.recalled) == (Basis.OLDER, 400.0, True)
+    assert why_review(401, older.value, 70) == "401 MBq is above the older reference level of 400 MBq: review"
+    brain = tracer_level("FDG-BRAIN", DAY, age=50, weight_kg=70)
+    assert why_review(260, brain.value, 70) == "260 MBq is above the usual most of this tracer of 250 MBq: review"
+    assert why_review(900, tracer_level("FDG", DAY, age=50, weight_kg=None).value, None) is None
+    assert TRACER_LEVELS.keys() == TRACERS.keys()
+
+
+def test_a_childs_level_is_the_card_for_the_weight_and_none_where_there_is_no_card():
+    nine = {"age": 9, "weight_kg": 30.0}
+    card_level = tracer_level("FDG", DAY, **nine)
+    assert why_review(200, card_level.value, 30.0) == "200 MBq is above the dosage card of 178 MBq at 30 kg: review"
+    assert tracer_level("GA-DOTATATE", DAY, **nine).value.mbq == 88
+    assert tracer_level("PSMA-1007", DAY, **nine) is None
+    assert tracer_level("FDG", DAY, age=9, weight_kg=None) is None
+    assert tracer_level("FDG", DAY, age=15, weight_kg=90.0) is None
+    assert tracer_level("FDG", DAY, age=None, weight_kg=70.0) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "age", "value"),
+    [
+        ("FDG", 0, 0.095), ("FDG", 3, 0.095), ("FDG", 4, 0.056), ("FDG", 12, 0.037), ("FDG", 13, 0.024), ("FDG", 40, 0.019),
+        ("FDG-BRAIN", 9, 0.037), ("NAF", 40, 0.009), ("NAF", 9, None), ("GA-PSMA-11", 17, 0.022), ("GA-PSMA-11", 15, None),
+        ("FDOPA", None, 0.025), ("NOSUCH", 40, None),
+    ],
+)  # fmt: skip
+def test_a_coefficient_is_of_the_age_or_there_is_none(code, age, value):
+    found = coefficient(code, age, DAY)
+    assert (found.value if found else None) == value
+
+
+def test_the_adult_value_of_fdg_is_confirmed_and_the_childrens_are_marked():
+    assert coefficient("FDG", 40, DAY).mark == "" and coefficient("FDG", 5, DAY).mark == RECALLED_NOTICE
+    assert coefficient("FLUCICLOVINE", 40, DAY).mark == RECALLED_NOTICE
+    assert COEFFICIENTS.keys() == TRACERS.keys()
 
 
 def test_a_scheme_is_read_as_it_stood_on_the_day(monkeypatch):

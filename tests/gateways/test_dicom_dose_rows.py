@@ -13,6 +13,7 @@ from pydicom.filewriter import write_dataset
 
 from gantry.apps.audit.models import Event, OutboxMessage
 from gantry.apps.radiopharmacy import services as radiopharmacy
+from gantry.apps.referrals.services import ct_had
 from gantry.apps.scanning.models import (
     DoseObject,
     DoseRecord,
@@ -258,6 +259,20 @@ def test_fdg_above_the_level_for_each_kilogram_asks_for_a_look(day):
     given(day, Visit.objects.get(pk=visit.pk), 300.0)
     work()
     assert "above the reference level of 210 MBq at 60 kg" in DoseReview.objects.get(what="tracer").reasons[0]
+
+
+def test_what_the_ct_gave_comes_to_the_sum_before_another_injection_until_the_images_are_taken_back(
+    injection, day, settings
+):  # fmt: skip
+    study = images_of(injection, settings)
+    arrive(ct_object(injection, "1.2.826.0.1.3680043.8.498.5.1", 200.0, 156.0), Path(settings.IMAGES_ROOT))
+    read_new(now=NOW)
+    referral = injection.visit.appointment.referral
+    assert [(had.dlp_mgy_cm, round(had.msv, 2)) for had in ct_had(referral)] == [(356.0, 5.34)]
+    images.withdraw(
+        study, procedure=study.procedure_id, reason="Another person lay there", by=day.by, now=NOW + MINUTE
+    )  # fmt: skip
+    assert ct_had(referral) == []
 
 
 def test_a_tree_that_states_nothing_is_kept_and_not_read_again(injection, settings):

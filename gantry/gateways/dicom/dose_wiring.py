@@ -7,12 +7,12 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from gantry.apps.radiopharmacy.services.prescribing import dose_coefficient
 from gantry.apps.scanning.models import Injection
 from gantry.domain.activity import effective_dose_msv
 from gantry.domain.scan import age_in_years
 from gantry.gateways.dicom.dose_report import Administration, DoseReport
 from gantry.gateways.dicom.worklist import Code
+from gantry.reference.effective_dose import coefficient
 from gantry.reference.nuclides import RADIONUCLIDE_SCT
 from gantry.reference.tracers import tracer
 
@@ -36,7 +36,7 @@ def report_of(injection: Injection, *, now: datetime, number: int = 1) -> DoseRe
     product, zone = tracer(procedure.tracer), ZoneInfo(visit.site.zone)
     at = injection.injected_at.astimezone(zone)
     age = age_in_years(patient.date_of_birth, at.date()) if patient.date_of_birth else None
-    coefficient = dose_coefficient(product, age)
+    known = coefficient(product.code, age, at.date())
     symbol, net = product.nuclide.symbol, dose.net_mbq or 0.0
     return DoseReport(
         report_uid=uid_of(injection.pk, f"dose report {number}"),
@@ -63,8 +63,8 @@ def report_of(injection: Injection, *, now: datetime, number: int = 1) -> DoseRe
             dispense_unit=dose.container.barcode,
             lot=dose.batch.number,
             prescription=procedure.requested_procedure_id,
-            effective_dose_msv=round(effective_dose_msv(net, coefficient.value), 3),
-            dose_authority=coefficient.source,
+            effective_dose_msv=round(effective_dose_msv(net, known.value), 3) if known else None,
+            dose_authority=known.source if known else "",
             administered_by=injection.by_name,
         ),
         weight_kg=visit.weight_kg,

@@ -10,7 +10,7 @@ from django.utils import timezone
 from gantry.apps.audit.models import Event
 from gantry.apps.booking.models import Appointment, ContactAttempt
 from gantry.apps.estate.models import Closure, Fault
-from gantry.apps.referrals.models import RequestedProcedure
+from gantry.apps.referrals.models import Authorisation, RequestedProcedure
 from gantry.domain.access import Scope
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import EventKind
@@ -42,7 +42,11 @@ LISTS = {
 def open_procedures(scope: Scope) -> QuerySet[RequestedProcedure]:
     """Every scan still to come that this person may see, with its standing slot and the last attempt to ring."""
     active = Appointment.objects.filter(procedure=OuterRef("pk"), state__in=ACTIVE).order_by("-pk")
-    done = Appointment.objects.filter(procedure=OuterRef("pk"), state=S.FULFILLED.value)
+    # Authorised again after a visit that gave no scan: that visit is no longer what they wait for.
+    again = Authorisation.objects.filter(
+        procedure=OuterRef("procedure"), state="valid", at__gt=OuterRef("authorisation__at")
+    )
+    done = Appointment.objects.filter(~Exists(again), procedure=OuterRef("pk"), state=S.FULFILLED.value)
     rung = ContactAttempt.objects.filter(referral=OuterRef("referral")).order_by("-at", "-pk")
     visible = RequestedProcedure.objects.for_user(scope)
     # Who is still to come is found once, among all that ever were; each list and each count then asks only of them.

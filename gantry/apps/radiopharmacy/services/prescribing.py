@@ -12,7 +12,6 @@ from gantry.domain.activity import (
     NotOnCard,
     Prescription,
     Scheme,
-    coefficient_at_age,
     effective_dose_msv,
     from_card,
     prescribe,
@@ -20,11 +19,11 @@ from gantry.domain.activity import (
 )
 from gantry.domain.scan import age_in_years
 from gantry.reference.dated import Fact
+from gantry.reference.effective_dose import coefficient, why_none
+from gantry.reference.levels import tracer_level
 from gantry.reference.schemes import (
     CARDS,
     CHILD_UNDER,
-    FDG_MSV_PER_MBQ,
-    FDG_REFERENCE_LEVEL,
     SCHEMES,
     TOLERANCE_PERCENT,
     card,
@@ -47,7 +46,9 @@ class Advice:
     age: int | None
     child: bool
     review: str | None
-    msv: float
+    msv: float | None
+    no_msv: str
+    """Why the effective dose is not computed; empty where it is."""
     tolerance_percent: float
     marks: tuple[str, ...]
     asks: tuple[str, ...]
@@ -69,8 +70,8 @@ def advice_for(appointment: Appointment, *, now: datetime) -> Advice:
         asks.append("Nobody has said what this person weighs")
     if isinstance(computed, NotOnCard):
         asks.append(computed.reason)
-    level = FDG_REFERENCE_LEVEL if product.is_fdg and not child else None
-    dose = dose_coefficient(product, age)
+    level = tracer_level(product.code, on, age=age, weight_kg=weight)
+    dose = coefficient(product.code, age, on)
     return Advice(
         prescribed_mbq=amount,
         by=authorisation.practitioner.name,
@@ -82,10 +83,11 @@ def advice_for(appointment: Appointment, *, now: datetime) -> Advice:
         weight_kg=weight,
         age=age,
         child=child,
-        review=why_review(amount, weight, level.value) if level and weight else None,
-        msv=effective_dose_msv(amount, dose.value),
+        review=why_review(amount, level.value, weight) if level else None,
+        msv=effective_dose_msv(amount, dose.value) if dose else None,
+        no_msv="" if dose else why_none(product.name, age),
         tolerance_percent=TOLERANCE_PERCENT.value,
-        marks=tuple(sorted({one.mark for one in (fact, dose, TOLERANCE_PERCENT) if one.mark})),
+        marks=tuple(sorted({one.mark for one in (fact, dose, TOLERANCE_PERCENT) if one and one.mark})),
         asks=tuple(asks),
     )
 
@@ -104,12 +106,3 @@ def proposal(
     if not weight or (rule.value.needs_minutes and not minutes):
         return rule, None
     return rule, prescribe(rule.value, weight, minutes_per_bed=minutes)
-
-
-def dose_coefficient(product: Tracer, age: int | None) -> Fact[float]:
-    """By age where the tracer has a table for it; else the adult's."""
-    if product.is_fdg and age is not None and age < FDG_MSV_PER_MBQ.value[-1][0]:
-        table = FDG_MSV_PER_MBQ
-        return Fact(coefficient_at_age(table.value, age), "mSv/MBq", table.source, table.valid_from, table.recalled)
-    known = FDG_MSV_PER_MBQ
-    return Fact(product.msv_per_mbq, "mSv/MBq", "ICRP 128 or the product's characteristics", known.valid_from)

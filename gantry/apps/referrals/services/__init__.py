@@ -10,7 +10,7 @@ from gantry.apps.referrals.services.covering import (
     window_of,
     withdraw_authorisation,
 )
-from gantry.apps.referrals.services.given import given_to, msv_of
+from gantry.apps.referrals.services.given import ct_had, given_to, msv_of
 from gantry.apps.referrals.services.intake import receive
 from gantry.apps.referrals.services.moving import (
     close,
@@ -41,6 +41,7 @@ __all__ = [
     "case_of",
     "close",
     "context_for",
+    "ct_had",
     "given_to",
     "lapse_due",
     "msv_of",

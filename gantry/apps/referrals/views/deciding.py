@@ -310,8 +310,8 @@ def cumulative(referral: Referral, wanted: services.Wanted, on: date) -> str:
     """Another injection is another exposure: what was given already stands beside the decision."""
     born = referral.patient.date_of_birth
     mbq = float(wanted.activity_mbq or 0.0)
-    msv = services.msv_of(wanted.tracer, mbq, age_in_years(born, on) if born else None)
-    return in_all(services.given_to(referral), mbq=mbq, msv=msv)
+    msv = services.msv_of(wanted.tracer, mbq, age_in_years(born, on) if born else None, on)
+    return in_all(services.given_to(referral), mbq=mbq, msv=msv, ct=services.ct_had(referral))
 
 
 def in_one_look(case: Case) -> list[tuple[str, Any]]:

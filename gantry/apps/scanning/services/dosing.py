@@ -41,9 +41,17 @@ from gantry.domain.instrument import DeviceKind
 from gantry.domain.scan import age_in_years
 from gantry.domain.uptake import Stated
 from gantry.reference.hot_lab import CLOCKS_APART, TELLERS_APART_PERCENT
-from gantry.reference.levels import FAR_PERCENT, HALF_BODY, MIDDLE_OF, MIDDLE_OVER_DAYS, ct_level, region_of
-from gantry.reference.schemes import CHILD_UNDER, FDG_REFERENCE_LEVEL
-from gantry.reference.tracers import tracer
+from gantry.reference.levels import (
+    FAR_PERCENT,
+    HALF_BODY,
+    MIDDLE_OF,
+    MIDDLE_OVER_DAYS,
+    ct_level,
+    region_of,
+    tracer_level,
+)
+from gantry.reference.protocols import product_of
+from gantry.reference.schemes import CHILD_UNDER
 
 DOOR = "dicom.dose_report"
 WRITER, READER = system("dose report writer"), system("dose report reader")
@@ -51,6 +59,8 @@ SR = "1.2.840.10008.5.1.4.1.1.88.68"
 LOOK_BACK = timedelta(days=90)
 """A worker that was down for a season still reads what it missed."""
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+BY_WEIGHT = ("FDG", "FDG-CARDIAC")
+"""Whose level goes by weight; a brain's does not."""
 SAID_BY = {"pet_header": "the image header", "rrdsr": "the scanner's dose report"}
 
 
@@ -255,14 +265,19 @@ def keep_ct(instance: Instance, dose: CtDose, *, now: datetime) -> DoseObject:
         )
         for place, each in enumerate(dose.events)
     )  # fmt: skip
-    said = ct_of(instance.study)
-    record(
-        instance.study,
-        f"CT: {said.dlp_mgy_cm if said else 0:.1f} mGy·cm in {len(said.events) if said else 0} irradiations",
-        now=now,
-    )
+    record_ct(instance.study, now=now)
     look_at_ct(instance.study, dose, now=now)
     return row
+
+
+def record_ct(study: Study, *, now: datetime) -> None:
+    """With what it comes to so far, so that whoever authorises another exposure reads it from the history."""
+    said = ct_of(study)
+    if said is None:
+        return
+    region = region_of(study.procedure.tracer) if study.procedure else ""
+    more = {"dlp_mgy_cm": round(said.dlp_mgy_cm, 2), "region": region}
+    record(study, f"CT: {said.dlp_mgy_cm:.1f} mGy·cm in {len(said.events)} irradiations", now=now, **more)
 
 
 @transaction.atomic
@@ -314,7 +329,7 @@ def keep_silent(instance: Instance, *, now: datetime) -> DoseObject:
     )[0]
 
 
-def record(study: Study, said: str, *, now: datetime) -> Event:
+def record(study: Study, said: str, *, now: datetime, **more: object) -> Event:
     provider = study.procedure.referral.provider_id if study.procedure else None
     site = study.appointment.site_id if study.appointment else None
     return append(
@@ -325,7 +340,7 @@ def record(study: Study, said: str, *, now: datetime) -> Event:
         by=READER,
         organisation=provider,
         site=site,
-        data={"said": said},
+        data={"said": said, **more},
     )
 
 
@@ -361,6 +376,7 @@ def follow_match(event: Event) -> None:
     for row in DoseObject.objects.filter(study=study, kind="ct").prefetch_related("irradiations") if study else ():
         look_at_ct(study, as_dose(row), now=event.recorded_at)
     if study:
+        record_ct(study, now=event.recorded_at)
         look_at_study(study, now=event.recorded_at)
 
 
@@ -379,15 +395,17 @@ def look_at_ct(study: Study, dose: CtDose, *, now: datetime) -> DoseReview | Non
 
 
 def look_at_tracer(injection: Injection, *, now: datetime) -> DoseReview | None:
-    """FDG of an adult against the level for each kilogram. An injection above it is looked at, not forbidden."""
+    """Against the level of this tracer, weight and age. An injection above it is looked at, not forbidden."""
     appointment, site = injection.visit.appointment, injection.visit.site
     procedure = appointment.procedure
     weight = injection.visit.weight_kg or appointment.referral.weight_kg
     age = age_of(procedure, site.zone, injection.injected_at)
-    if not weight or age is None or age < CHILD_UNDER.value or not tracer(procedure.tracer).is_fdg:
+    on = injection.injected_at.astimezone(ZoneInfo(site.zone)).date()
+    level = tracer_level(given_as(injection), on, age=age, weight_kg=weight)
+    if level is None:
         return None
     far = FAR_PERCENT["tracer"].value
-    said = why_tracer_review(injection.dose.net_mbq or 0.0, weight, FDG_REFERENCE_LEVEL.value, far_percent=far)
+    said = why_tracer_review(injection.dose.net_mbq or 0.0, level.value, weight, far_percent=far)
     return ask_review(procedure, "tracer", [said] if said else [], site=site.pk, now=now)
 
 
@@ -430,6 +448,12 @@ def nearest_injection(record: DoseRecord, injection: Injection) -> UUID:
     return min(times, key=lambda each: abs(each[1] - at))[0] if at and times else injection.pk
 
 
+def given_as(injection: Injection) -> str:
+    """The tracer as it was asked for where it is this product (FDG for a brain), else the product in the syringe."""
+    asked, given = injection.visit.appointment.procedure.tracer, injection.dose.tracer
+    return asked if product_of(asked) == product_of(given) else given
+
+
 @transaction.atomic
 def ask_review(
     procedure: RequestedProcedure, what: str, reasons: list[str], *, site: UUID | None, now: datetime
@@ -467,13 +491,15 @@ def middles(sites: Iterable[Site], *, now: datetime) -> list[SiteMiddle]:
         given = Injection.objects.filter(
             visit__site=site, injected_at__gte=since, visit__weight_kg__gt=0, dose__net_mbq__isnull=False
         ).values_list(
-            "dose__net_mbq", "visit__weight_kg", "dose__tracer", "injected_at",
+            "dose__net_mbq", "visit__weight_kg", "visit__appointment__procedure__tracer", "injected_at",
             "visit__appointment__referral__patient__date_of_birth",
         )  # fmt: skip
         per_kg = [
-            net / weight for net, weight, product, at, born in given if tracer(product).is_fdg and grown(born, at, site)
+            net / weight for net, weight, product, at, born in given if product in BY_WEIGHT and grown(born, at, site)
         ]
-        fdg = middle_of(per_kg, FDG_REFERENCE_LEVEL.value, least=MIDDLE_OF)
+        level = tracer_level("FDG", now.date(), age=CHILD_UNDER.value, weight_kg=None)
+        per_kg_level = level.value.mbq_per_kg if level else None
+        fdg = middle_of(per_kg, per_kg_level, least=MIDDLE_OF) if per_kg_level else None
         found.append(SiteMiddle(site, "FDG", "MBq/kg", fdg, len(per_kg)))
         rows = DoseObject.objects.filter(
             study__appointment__site=site, kind="ct", read_at__gte=since, total_dlp_mgy_cm__isnull=False

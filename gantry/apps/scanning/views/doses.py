@@ -1,5 +1,6 @@
 """Doses that somebody is asked to look at: a reference level passed, or a scanner's own alert; and what was found."""
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,11 @@ from gantry.apps.scanning.models import DoseReview, Injection, InjectorReport, S
 from gantry.apps.scanning.services import dosing, injectors
 from gantry.apps.ui.forms import Form
 from gantry.domain.access import Scope, Verb
-from gantry.reference.levels import CT_LEVELS, FAR_PERCENT, MIDDLE_OF, MIDDLE_OVER_DAYS
-from gantry.reference.schemes import FDG_REFERENCE_LEVEL
+from gantry.domain.activity import ReviewLevel
+from gantry.reference.dated import Fact
+from gantry.reference.levels import CT_LEVELS, FAR_PERCENT, MIDDLE_OF, MIDDLE_OVER_DAYS, tracer_level
+from gantry.reference.schemes import CARD_SOURCE, CHILD_UNDER
+from gantry.reference.tracers import TRACERS
 
 LATEST = 25
 WHAT = {"ct": "CT", "tracer": "Tracer", "sources": "Sources"}
@@ -40,8 +44,9 @@ def reviews(request: HttpRequest) -> HttpResponse:
             "settled": [shown(request, row) for row in settled],
             "held": held_reports(request),
             "levels": [fact for known in CT_LEVELS.values() for fact in known[-1:]],
-            "tracer_level": FDG_REFERENCE_LEVEL,
+            "tracer_levels": levels_in_force(request.now.date()),
             "far": FAR_PERCENT,
+            "card_source": CARD_SOURCE,
             "middles": dosing.middles(sites_of(request), now=request.now),
             "middle_of": MIDDLE_OF,
             "days": MIDDLE_OVER_DAYS,
@@ -78,6 +83,16 @@ def review(request: HttpRequest, key: UUID) -> HttpResponse:
         },
         status=422 if form.errors else 200,
     )
+
+
+def levels_in_force(on: date) -> list[tuple[str, Fact[ReviewLevel]]]:
+    """Of adults; a child's is read off the dosage card."""
+    found = []
+    for code, product in TRACERS.items():
+        level = tracer_level(code, on, age=CHILD_UNDER.value, weight_kg=None)
+        if level is not None:
+            found.append((product.value.name, level))
+    return found
 
 
 def held_reports(request: HttpRequest) -> list[InjectorReport]:

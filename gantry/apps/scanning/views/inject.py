@@ -14,7 +14,7 @@ from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.radiopharmacy.services import Impossible, NotDone
 from gantry.apps.radiopharmacy.services.stock import drawn_for
 from gantry.apps.referrals.models import Authorisation
-from gantry.apps.referrals.services import given_to, msv_of
+from gantry.apps.referrals.services import ct_had, given_to, msv_of
 from gantry.apps.scanning.forms import InjectForm, dose_choice
 from gantry.apps.scanning.models import Visit
 from gantry.apps.scanning.services import visits
@@ -106,7 +106,7 @@ def cumulative(visit: Visit, authorisation: Authorisation | None, tracer: str) -
     born = referral.patient.date_of_birth
     age = age_in_years(born, visit.on) if born else None
     earlier = [g for g in given_to(referral) if g.visit != str(visit.pk)]
-    return in_all(earlier, mbq=mbq, msv=msv_of(tracer, mbq, age))
+    return in_all(earlier, mbq=mbq, msv=msv_of(tracer, mbq, age, visit.on), ct=ct_had(referral))
 
 
 def chosen(visit: Visit, form: InjectForm, scope: Scope) -> Dose | None:

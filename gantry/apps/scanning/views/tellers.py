@@ -15,12 +15,17 @@ from gantry.apps.audit.services import Stale
 from gantry.apps.audit.timeline import timeline
 from gantry.apps.scanning.models import DoseRecord, DoseReview, Injection, InjectorReport, Study, StudyState
 from gantry.apps.scanning.services import injectors
+from gantry.apps.scanning.services.dosing import given_as
 from gantry.apps.scanning.services.reconciling import NeedsNote
 from gantry.apps.scanning.services.tellers import tellers
 from gantry.apps.ui.fields import Radios
 from gantry.apps.ui.forms import Form
 from gantry.domain.access import Verb
+from gantry.domain.activity import effective_dose_msv
+from gantry.domain.scan import age_in_years
+from gantry.reference.effective_dose import coefficient, why_none
 from gantry.reference.hot_lab import TELLERS_APART_PERCENT
+from gantry.reference.tracers import tracer
 
 NONE = "none"
 
@@ -68,9 +73,23 @@ def injection(request: HttpRequest, key: UUID) -> HttpResponse:
                 .order_by("opened_at"),
                 "study": studies.order_by("received_at").first(),
                 "apart": TELLERS_APART_PERCENT,
+                "effective": effective_dose_of(row),
                 "events": timeline(row.dose_id),
             },
         )
+
+
+def effective_dose_of(row: Injection) -> str:
+    """Of the tracer, with the mark of its coefficient; or why it is not computed."""
+    product = tracer(given_as(row))
+    on = row.injected_at.astimezone(ZoneInfo(row.visit.site.zone)).date()
+    born = row.visit.appointment.referral.patient.date_of_birth
+    age = age_in_years(born, on) if born else None
+    known = coefficient(product.code, age, on)
+    if known is None:
+        return why_none(product.name, age)
+    msv = effective_dose_msv(row.dose.net_mbq or row.dose.drawn_mbq, known.value)
+    return f"{msv:.1f} mSv by {known.value:g} mSv/MBq" + (f". {known.mark}" if known.mark else "")
 
 
 @requires(Verb.REVIEW_DOSE, Verb.SEE_MEASURES, Verb.RECONCILE)
