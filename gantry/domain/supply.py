@@ -294,6 +294,15 @@ def why_not_matched(match: Match, *, barcode: str, person: Person, for_this_pers
         yield "Scan the syringe's barcode, or type two of NHS number, date of birth and family name"
 
 
+def why_not_named(labelled_for: str, family_name: str) -> list[str]:
+    """Why a syringe that its supplier labelled for somebody is not this person's. A label without a name says nothing."""
+    words = labelled_for.casefold().replace(",", " ").split()
+    family = family_name.casefold().split()
+    if not words or any(words[at : at + len(family)] == family for at in range(len(words))):
+        return []
+    return [f"the label says {labelled_for.strip()}, which is not the name of the person chosen"]
+
+
 def same_code(one: str, other: str) -> bool:
     """Barcodes and numbers as scanners and people give them: without spaces, in any case. Nothing equals nothing."""
     stripped = "".join(one.split()).casefold()

@@ -1,17 +1,20 @@
 """Forms of the hot lab: a bench book that does the arithmetic and shows it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, time, tzinfo
 from typing import Any
 
 from django import forms
 
+from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.services import title_in_use
 from gantry.apps.radiopharmacy.services.batches import LOSSES, DeliveryFacts
 from gantry.apps.radiopharmacy.services.carriage import Parcel
 from gantry.apps.radiopharmacy.services.orders import RunFacts
 from gantry.apps.radiopharmacy.services.sources import SourceFacts
+from gantry.apps.radiopharmacy.services.unit_doses import Syringe
 from gantry.apps.ui.fields import DateField, Input, MomentField, NumberField
 from gantry.apps.ui.forms import Form, Section
 from gantry.domain.decay import Assay
@@ -142,14 +145,12 @@ class CancelForm(Form):
         return Payer(self.cleaned_data.get("payer") or Payer.NOBODY)
 
 
-class ReceiveForm(Form):
-    """Papers on one side, calibrator on the other."""
+class PapersForm(Form):
+    """What every delivery says of itself, and what our meter says of its packages."""
 
     number = forms.CharField(label="Batch number", max_length=60, widget=Input(width="20", autocomplete="off"))
-    stated_mbq = activity("Stated activity", min_value=1)
     reference_at = MomentField(label="At the reference time", past=False)
     expires_at = MomentField(label="Expires", past=False)
-    volume_ml = NumberField(label="Volume", unit="mL", required=False, max_digits=6, decimal_places=2, min_value=0)
     packages = forms.IntegerField(label="Packages", min_value=1, max_value=20, initial=1, widget=Input(width="2"))
     transport_index = NumberField(
         label="Transport index", width="3", required=False, max_digits=4, decimal_places=1, min_value=0
@@ -162,9 +163,42 @@ class ReceiveForm(Form):
     surface = msv_per_h("Measured on the surface", required=False)
     one_metre = msv_per_h("Measured at one metre", required=False)
     received_at = MomentField(label="Received", initial="now")
-    measured_mbq = activity("Measured activity")
     measured_at = MomentField(label="Measured", initial="now")
     instrument = instrument()
+
+    PACKAGE = Section(
+        "The package",
+        ("packages:4", "transport_index:4", "label:4"),
+        ("received_at:4", "surface:4", "one_metre:4"),
+        hint="The highest of its packages. Only more than the label says is a breach: on the road it decays.",
+    )
+
+    def facts(self) -> DeliveryFacts:
+        given = self.cleaned_data
+        index = given["transport_index"]
+        return DeliveryFacts(
+            number=given["number"],
+            stated_mbq=0.0,
+            reference_at=given["reference_at"],
+            expires_at=given["expires_at"],
+            measured_mbq=0.0,
+            measured_at=given["measured_at"],
+            instrument=given["instrument"],
+            received_at=given["received_at"],
+            packages=given["packages"],
+            transport_index=None if index is None else float(index),
+            label=given["label"],
+            surface_msv_per_h=None if given["surface"] is None else float(given["surface"]),
+            at_one_metre_msv_per_h=None if given["one_metre"] is None else float(given["one_metre"]),
+        )
+
+
+class ReceiveForm(PapersForm):
+    """A vial: papers on one side, calibrator on the other."""
+
+    stated_mbq = activity("Stated activity", min_value=1)
+    volume_ml = NumberField(label="Volume", unit="mL", required=False, max_digits=6, decimal_places=2, min_value=0)
+    measured_mbq = activity("Measured activity")
     barcode = forms.CharField(
         label="Vial barcode", required=False, max_length=40, widget=Input(width="20", autocomplete="off")
     )
@@ -174,35 +208,79 @@ class ReceiveForm(Form):
             ("number:4", "stated_mbq:4", "reference_at:4"),
             ("expires_at:4", "volume_ml:4"),
         ),
-        Section(
-            "The package",
-            ("packages:4", "transport_index:4", "label:4"),
-            ("received_at:4", "surface:4", "one_metre:4"),
-            hint="The highest of its packages. Only more than the label says is a breach: on the road it decays.",
-        ),
+        PapersForm.PACKAGE,
         Section("Our measurement", ("measured_mbq:4", "measured_at:4", "instrument:4"), ("barcode:4",)),
     )
 
     def facts(self) -> DeliveryFacts:
         given = self.cleaned_data
-        index, volume = given["transport_index"], given["volume_ml"]
-        return DeliveryFacts(
-            number=given["number"],
+        volume = given["volume_ml"]
+        return replace(
+            super().facts(),
             stated_mbq=float(given["stated_mbq"]),
-            reference_at=given["reference_at"],
-            expires_at=given["expires_at"],
             measured_mbq=float(given["measured_mbq"]),
-            measured_at=given["measured_at"],
-            instrument=given["instrument"],
-            received_at=given["received_at"],
             volume_ml=None if volume is None else float(volume),
-            packages=given["packages"],
-            transport_index=None if index is None else float(index),
-            label=given["label"],
-            surface_msv_per_h=None if given["surface"] is None else float(given["surface"]),
-            at_one_metre_msv_per_h=None if given["one_metre"] is None else float(given["one_metre"]),
             barcode=given["barcode"],
         )
+
+
+class UnitDosesForm(PapersForm):
+    """What all the syringes of a delivery have in common."""
+
+    layout = (
+        Section("The supplier's papers", ("number:4", "reference_at:4", "expires_at:4")),
+        PapersForm.PACKAGE,
+        Section(
+            "Our measurement", ("measured_at:4", "instrument:4"), hint="Of every syringe that has no time of its own."
+        ),
+    )
+
+
+class SyringeForm(Form):
+    """One unit dose, on one line; a line without activities is nobody's."""
+
+    barcode = forms.CharField(
+        label="Barcode", required=False, max_length=40, widget=Input(width="10", autocomplete="off")
+    )
+    stated_mbq = activity("Stated", min_value=1)
+    measured_mbq = activity("Measured", min_value=1)
+    at = MomentField(label="At", required=False, help_text="")
+    volume_ml = NumberField(label="Volume", unit="mL", required=False, max_digits=5, decimal_places=2, min_value=0)
+    labelled_for = forms.CharField(
+        label="Name on its label", required=False, max_length=160, widget=Input(width="20", autocomplete="off")
+    )
+    appointment = forms.ChoiceField(label="For", required=False)
+    marks_optional = False
+
+    def __init__(self, *args: Any, number: int, people: Iterable[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["appointment"].choices = [("", "Nobody yet"), *people]
+        line = ("barcode:2", "stated_mbq:2", "measured_mbq:2", "volume_ml:2", "at:2")
+        self.layout = (Section(f"Syringe {number}", line, ("labelled_for:6", "appointment:6")),)
+
+    def filled(self) -> bool:
+        return any(str(self.data.get(self.add_prefix(name)) or "").strip() for name in self.fields)
+
+    def syringe(self, people: Mapping[str, Appointment], measured_at: datetime) -> Syringe:
+        given = self.cleaned_data
+        volume = given["volume_ml"]
+        return Syringe(
+            float(given["stated_mbq"]),
+            float(given["measured_mbq"]),
+            given["at"] or measured_at,
+            given["barcode"],
+            None if volume is None else float(volume),
+            given["labelled_for"],
+            people.get(given["appointment"]),
+        )
+
+
+class AssignForm(Form):
+    appointment = forms.ChoiceField(label="For")
+
+    def __init__(self, *args: Any, people: Iterable[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["appointment"].choices = [("", "Choose"), *people]
 
 
 class ReleaseForm(Form):

@@ -14,6 +14,7 @@ from gantry.apps.radiopharmacy.views import (
     staff,
     statements,
     today,
+    unit_doses,
 )
 
 app_name = "tracer"
@@ -23,6 +24,7 @@ urlpatterns = [
     path("runs/<uuid:run>/order/", orders.order, name="order"),
     path("orders/<uuid:key>/", orders.one_order, name="one_order"),
     path("orders/<uuid:order>/receive/", batches.receive, name="receive"),
+    path("orders/<uuid:order>/receive-doses/", unit_doses.receive_doses, name="receive_doses"),
     path("batches/<uuid:key>/", batches.batch, name="batch"),
     path("batches/<uuid:key>/draw/", doses.draw, name="draw"),
     path("batches/<uuid:key>/recall/", batches.recall, name="recall"),

@@ -50,6 +50,7 @@ from gantry.apps.radiopharmacy.services.orders import (
 from gantry.apps.radiopharmacy.services.permits import decay_store, dispose, held_mbq, sewer_this_month, waste_by_cause
 from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.apps.radiopharmacy.services.stock import activity_left, balance, left_in, nuclide_of
+from gantry.apps.radiopharmacy.services.unit_doses import Syringe, receive_unit_doses
 
 __all__ = [
     "DeliveryFacts",
@@ -57,6 +58,7 @@ __all__ = [
     "NotDone",
     "Reading",
     "RunFacts",
+    "Syringe",
     "accept_batch",
     "activity_left",
     "add_run",
@@ -85,6 +87,7 @@ __all__ = [
     "recall_batch",
     "receive_delivery",
     "receive_transfer",
+    "receive_unit_doses",
     "recipients",
     "reject_batch",
     "release_batch",

@@ -26,6 +26,7 @@ from gantry.domain.ledger import Way
 from gantry.domain.lifecycle import advance
 from gantry.domain.supply import (
     DOSE,
+    IN_HAND,
     BatchFacts,
     BatchState,
     DoseEvent,
@@ -339,7 +340,9 @@ def waste(
 
 @transaction.atomic
 def return_dose(dose: Dose, *, reason: str, at: datetime, now: datetime, by: Actor) -> Dose:
-    """A unit dose that nobody has opened goes back to its supplier."""
+    """A unit dose that nobody has opened goes back to its supplier; one that was drawn here and is somebody's does not."""
+    if dose.state == DoseState.ASSIGNED and dose.stated_mbq is None:
+        raise NotDone(["This dose was drawn here: what is left of it is wasted, with its cause"])
     move(dose, DoseEvent.RETURN, ended_reason=reason.strip())
     left = drawn_for(dose).activity_at(at)
     event = record(dose, EventKind.DOSE_RETURNED, at=at, now=now, by=by, data={"mbq": left, "reason": reason.strip()})
@@ -354,7 +357,7 @@ def check_dose(
     dose: Dose, *, activity_mbq: float, at: datetime, instrument: str, now: datetime, by: Actor
 ) -> list[str]:
     """A syringe measured again before it is given. What looks wrong is said, and stops authorising its injection."""
-    if dose.state not in (DoseState.PREPARED, DoseState.ASSIGNED):
+    if dose.state not in IN_HAND:
         raise NotDone([f"This dose is already {DoseState(dose.state).replace('_', ' ')}"])
     data = {"mbq": activity_mbq, "expected_mbq": drawn_for(dose).activity_at(at), "instrument": instrument}
     event = record(dose, EventKind.ACTIVITY_COUNTED, at=at, now=now, by=by, data=data)
@@ -378,7 +381,7 @@ def why_not_itself(dose: Dose) -> list[str]:
     if last is None:
         drawn = Event.objects.filter(kind=EventKind.DOSE_DRAWN, subjects__contains=[dose.pk]).order_by("pk").first()
         return [] if drawn is None or drawn.data.get("override") else list(drawn.data.get("doubts", []))
-    others = Dose.objects.filter(site_id=dose.site_id, state__in=[DoseState.PREPARED, DoseState.ASSIGNED])
+    others = Dose.objects.filter(site_id=dose.site_id, state__in=IN_HAND)
     bench = {one.container.barcode: drawn_for(one) for one in others.select_related("container")}
     book = bench | {dose.container.barcode: drawn_for(dose)}
     reading = decay.Assay(nuclide_of(dose.tracer), last.activity_mbq, last.at)

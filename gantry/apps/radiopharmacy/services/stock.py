@@ -10,7 +10,17 @@ from gantry.apps.radiopharmacy.models import Batch, Dose, TracerDelivery, Tracer
 from gantry.domain.appointment import ACTIVE
 from gantry.domain.decay import Assay, Nuclide
 from gantry.domain.ledger import Way
-from gantry.domain.supply import ENDED, Balance, BatchState, DoseState, OrderState, Wanted, left_mbq, needed_mbq
+from gantry.domain.supply import (
+    ENDED,
+    IN_HAND,
+    Balance,
+    BatchState,
+    DoseState,
+    OrderState,
+    Wanted,
+    left_mbq,
+    needed_mbq,
+)
 from gantry.reference.protocols import product_of
 from gantry.reference.tracers import TRACERS
 
@@ -45,7 +55,9 @@ def other_ways(batch: Batch) -> list[Assay]:
     nuclide = nuclide_of(batch.tracer)
     poured = [(item.activity_mbq, item.at) for item in batch.waste.all() if item.dose_id is None]
     entries = list(batch.entries.all())
-    syringes = {e.target for e in entries if e.way == Way.DRAWN}
+    # What came in syringes has no vial: each of them is a dose, and is counted as one.
+    came = Way.RECEIVED if any(dose.stated_mbq is not None for dose in batch.doses.all()) else Way.DRAWN
+    syringes = {e.target for e in entries if e.way in (Way.DRAWN, came)}
     left = [(e.activity_mbq, e.at) for e in entries if e.way in FROM_VIALS and e.source not in syringes]
     return [Assay(nuclide, mbq, at) for mbq, at in (*poured, *left)]
 
@@ -55,6 +67,15 @@ def left_in(batch: Batch, at: datetime) -> float:
     if batch.state in ENDED and any(item.dose_id is None and item.at <= at for item in batch.waste.all()):
         return 0.0
     return max(0.0, left_mbq(as_received(batch), taken_from(batch), at))
+
+
+def spare_in(batch: Batch, at: datetime) -> float:
+    """In syringes that are nobody's yet."""
+    return sum(
+        drawn_for(dose).activity_at(at)
+        for dose in batch.doses.all()
+        if dose.state in (DoseState.PREPARED, DoseState.RECEIVED)
+    )
 
 
 def held_at(site: Site, tracer: str | None = None, *, accepted_only: bool = True) -> Sequence[Batch]:
@@ -81,7 +102,7 @@ def balance(batch: Batch, *, at: datetime) -> Balance:
             given += then(dose.net_mbq or 0.0, dose.injected_at)
             if dose.residual_mbq is not None:
                 residual += then(dose.residual_mbq, dose.residual_at)
-        elif dose.state in (DoseState.PREPARED, DoseState.ASSIGNED):
+        elif dose.state in IN_HAND:
             waiting += then(dose.drawn_mbq, dose.drawn_at)
         else:
             wasted += then(dose.drawn_mbq, dose.drawn_at)
@@ -100,7 +121,7 @@ class Hour:
 
     at: datetime
     left_mbq: float
-    """In accepted vials."""
+    """In accepted vials, and in syringes of them that are nobody's yet."""
     coming_mbq: float
     """Ordered and due by then, or here and not accepted yet."""
     needed_mbq: float
@@ -128,8 +149,8 @@ def by_hour(site: Site, product: str, *, hours: Sequence[datetime]) -> list[Hour
     return [
         Hour(
             at,
-            sum(left_in(b, at) for b in held if b.state == BatchState.ACCEPTED and at < b.expires_at),
-            sum(left_in(b, at) for b in held if b.state != BatchState.ACCEPTED and at < b.expires_at)
+            sum(left_in(b, at) + spare_in(b, at) for b in held if b.state == BatchState.ACCEPTED and at < b.expires_at),
+            sum(left_in(b, at) + spare_in(b, at) for b in held if b.state != BatchState.ACCEPTED and at < b.expires_at)
             + sum(assay.activity_at(at) for due_at, assay in coming if due_at <= at),
             needed_mbq([w for w in wanted if w.injection_at >= at or at == first], nuclide, reference_at=at),
         )

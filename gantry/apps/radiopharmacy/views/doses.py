@@ -14,10 +14,11 @@ from gantry.apps.accounts.access import requires
 from gantry.apps.audit.services import Stale
 from gantry.apps.audit.timeline import timeline
 from gantry.apps.booking.models import Appointment
+from gantry.apps.estate.models import Site
 from gantry.apps.estate.services import why_not_measured_with
 from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.barcodes import code_128
-from gantry.apps.radiopharmacy.forms import CheckForm, DrawForm, ResidualForm, ReturnForm, WasteForm
+from gantry.apps.radiopharmacy.forms import AssignForm, CheckForm, DrawForm, ResidualForm, ReturnForm, WasteForm
 from gantry.apps.radiopharmacy.models import Batch, Dose
 from gantry.apps.radiopharmacy.services.doses import residual_of
 from gantry.apps.radiopharmacy.services.prescribing import advice_for
@@ -30,14 +31,22 @@ from gantry.domain.decay import Assay, Nuclide, why_not_plausible
 from gantry.domain.implausible import residual_findings
 from gantry.domain.instrument import DeviceKind
 from gantry.domain.lifecycle import IllegalMove
-from gantry.domain.supply import DoseState, volume_ml
+from gantry.domain.supply import IN_HAND, Difference, DoseState, volume_ml
+from gantry.reference.hot_lab import DELIVERY_TOLERANCE_PERCENT
 from gantry.reference.nuclides import NUCLIDES
 from gantry.reference.protocols import product_of
 
+NOBODYS = (DoseState.PREPARED, DoseState.RECEIVED)
+"""In hand, and for nobody yet."""
+
 
 def waiting_for(batch: Batch, now: datetime, scope: Scope) -> list[Appointment]:
+    return people_for(batch.site, batch.tracer, now, scope)
+
+
+def people_for(site: Site, tracer: str, now: datetime, scope: Scope) -> list[Appointment]:
     """Today's people for this product who have no dose yet, in the order of their injections."""
-    zone = zone_of(batch.site)
+    zone = zone_of(site)
     start = datetime.combine(now.astimezone(zone).date(), time(), tzinfo=zone)
     served = (
         Dose.objects.for_user(scope)
@@ -45,14 +54,14 @@ def waiting_for(batch: Batch, now: datetime, scope: Scope) -> list[Appointment]:
         .values("appointment")
     )
     rows = Appointment.objects.for_user(scope).filter(
-        site=batch.site,
+        site=site,
         injection_at__range=(start, start + timedelta(days=1)),
         state__in=[state.value for state in ACTIVE],
     )
     rows = rows.exclude(pk__in=served).select_related(
         "referral__patient", "procedure", "authorisation__practitioner", "authorisation__procedure__referral", "site"
     )
-    return [row for row in rows.order_by("injection_at") if product_of(row.procedure.tracer) == batch.tracer]
+    return [row for row in rows.order_by("injection_at") if product_of(row.procedure.tracer) == tracer]
 
 
 @requires(Verb.DRAW)
@@ -188,8 +197,11 @@ def dose(request: HttpRequest, key: UUID) -> HttpResponse:
     wasting = WasteForm(request.POST if what == "waste" else None, prefix="waste", **told)
     check = CheckForm(request.POST if what == "check" else None, prefix="check", initial=initial, **told)
     back = ReturnForm(request.POST if what == "return" else None, prefix="back", **told)
-    form = {"residual": residual, "waste": wasting, "check": check, "return": back}.get(what)
+    people = people_for(row.site, row.tracer, request.now, request.acting.scope) if row.state in NOBODYS else []
     with timezone.override(zone):
+        choices = [(str(p.pk), f"{timezone.localtime(p.injection_at):%H:%M} {p.referral.patient.name}") for p in people]
+        assigning = AssignForm(request.POST if what == "assign" else None, prefix="assign", people=choices, **told)
+        form = {"residual": residual, "waste": wasting, "check": check, "return": back, "assign": assigning}.get(what)
         may = request.acting.may(Verb.DRAW)
         if request.method == "POST" and may and form is not None and form.is_valid():
             settle(request, row, what, form)
@@ -208,11 +220,23 @@ def dose(request: HttpRequest, key: UUID) -> HttpResponse:
                 "residual": residual,
                 "wasting": wasting,
                 "back": back,
+                "assigning": assigning if choices else None,
+                "in_hand": row.state in IN_HAND,
+                "returnable": row.state in NOBODYS or (row.state == DoseState.ASSIGNED and row.stated_mbq is not None),
+                "difference": stated_against(row),
                 "events": timeline(row.pk),
                 "may_draw": may,
             },
             status=422 if form is not None and form.errors else 200,
         )
+
+
+def stated_against(row: Dose) -> Difference | None:
+    """A unit dose as it was measured, against its supplier's label."""
+    if row.stated_mbq is None:
+        return None
+    stated = Assay(services.nuclide_of(row.tracer), row.stated_mbq, row.batch.reference_at)
+    return Difference(row.drawn_mbq, stated.activity_at(row.drawn_at), DELIVERY_TOLERANCE_PERCENT.value)
 
 
 def doubts_of(row: Dose, now: datetime) -> list[str]:
@@ -255,6 +279,10 @@ def settle(request: HttpRequest, row: Dose, what: str, form) -> None:
                 messages.error(request, "It is not what its label says. It may not be given until somebody knows why.")
             else:
                 messages.success(request, "It is what its label says.")
+        elif what == "assign":
+            person = get_object_or_404(Appointment.objects.for_user(request.acting.scope), pk=given["appointment"])
+            services.assign(row, person, now=now, by=by)
+            messages.success(request, "It is theirs. Print its label.")
         elif what == "return":
             services.return_dose(row, reason=given["reason"], at=given["at"], now=now, by=by)
             messages.success(request, "Sent back unopened: it is in the ledger.")

@@ -49,7 +49,7 @@ from gantry.domain.scan import (
     out_of_order,
     why_not_injected,
 )
-from gantry.domain.supply import DoseState, Match, why_not_usable
+from gantry.domain.supply import IN_HAND, DoseState, Match, why_not_usable
 from gantry.reference.protocols import product_of
 from gantry.reference.schemes import CHILD_UNDER, TOLERANCE_PERCENT
 
@@ -229,7 +229,7 @@ def inject(
         raise NotAStep(f"{step.label} is not an injection")
     if earlier := visit.steps.filter(key=step_key, phase=Phase.DONE, current=True).first():
         raise AlreadyRecorded(earlier)
-    if dose.state not in (DoseState.PREPARED, DoseState.ASSIGNED):
+    if dose.state not in IN_HAND:
         raise Impossible(f"This dose is already {DoseState(dose.state).replace('_', ' ')}")
     judged = why_not(visit, step_key, dose, at=injected_at, match=match, fallback=fallback, injector=injector)
     lifted = bool(override_reason.strip()) and not judged.never

@@ -24,7 +24,7 @@ from gantry.apps.ui.wording import say_mbq
 from gantry.domain.access import Scope, Verb
 from gantry.domain.injecting import in_all
 from gantry.domain.scan import Act, age_in_years
-from gantry.domain.supply import DoseState
+from gantry.domain.supply import IN_HAND
 from gantry.reference.protocols import product_of
 from gantry.reference.schemes import TOLERANCE_PERCENT
 
@@ -33,7 +33,7 @@ def doses_for(visit: Visit, tracer: str, scope: Scope) -> list[Dose]:
     """Drawn at this site, the right product, for this person or for nobody yet; this person's own first."""
     waiting = (
         Dose.objects.for_user(scope)
-        .filter(site=visit.site, state__in=[DoseState.PREPARED, DoseState.ASSIGNED])
+        .filter(site=visit.site, state__in=IN_HAND)
         .select_related("container", "batch", "appointment__referral")
         .order_by("drawn_at")
     )
