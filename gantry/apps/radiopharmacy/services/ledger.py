@@ -95,7 +95,8 @@ def given(dose: Dose, *, by_name: str = "", event: UUID | None = None) -> Ledger
     before = LedgerEntry.objects.filter(pk=standing_entry(dose, Way.ADMINISTERED)).first()
     if event is None and before is not None:
         by_name, event = before.by_name, before.event
-    drawn = LedgerEntry.objects.filter(batch_id=dose.batch_id, way=Way.DRAWN, target=dose.container.barcode).first()
+    into = LedgerEntry.objects.filter(batch_id=dose.batch_id, way__in=(Way.DRAWN, Way.RECEIVED))
+    drawn = into.filter(target=dose.container.barcode).first()
     return write(
         dose.batch, Way.ADMINISTERED, dose.container.barcode, END[Way.ADMINISTERED], dose.net_mbq or 0.0,
         at=dose.injected_at, instrument=drawn.instrument if drawn else "", computed=True, by_name=by_name,
