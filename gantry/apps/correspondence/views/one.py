@@ -11,7 +11,6 @@ from django.views.decorators.http import require_POST
 
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit import timeline as words
-from gantry.apps.audit.models import Attempt
 from gantry.apps.correspondence import services
 from gantry.apps.correspondence.forms import RangForm, RecordForm
 from gantry.apps.correspondence.models import PatientMessage
@@ -43,7 +42,7 @@ def page(request: HttpRequest, row: PatientMessage, *, status: int = 200, **more
         "state": TAGS[state],
         "what": OCCASIONS[Occasion(row.occasion)],
         "facts": facts(row),
-        "tries": Attempt.objects.filter(message=row.message_id).order_by("at", "pk")[:50] if row.message_id else [],
+        "tries": row.message.tries.order_by("at", "pk")[:50] if row.message else [],
         "timeline": words.timeline(row.pk),
         "may_ring": may_ring and row.state in OPEN and not row.referral.patient.died_on,
         "may_try": may_ring and (state, MessageEvent.TRY_AGAIN) in MESSAGE and row.message_id,
