@@ -94,6 +94,17 @@ def test_undo_puts_everybody_back_and_nobody_is_rung():
     assert booking.history_faults() == []
 
 
+def test_what_was_undone_once_can_be_accepted_and_undone_again():
+    morning = make_morning()
+    event = morning.fail()
+    by = actor(morning.lead)
+    for _ in range(2):
+        row, _, options = recovering.open_recovery(event, now=KNOWN)
+        accepted = recovering.accept(row, first_ready(options), now=KNOWN, by=by)
+        assert undoing.undo(accepted, now=KNOWN, by=by).state == "undone"
+    assert {row.scan_at for row in standing()} == {row.scan_at for row in morning.booked}
+
+
 def test_whoever_takes_insulin_and_fasts_at_home_is_protected():
     morning = make_morning(6)
     for row in morning.booked[4:]:

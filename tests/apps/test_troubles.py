@@ -5,11 +5,13 @@ from datetime import timedelta
 import pytest
 
 from gantry.apps.audit.models import Event
+from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
+from gantry.apps.booking.services import history_faults
 from gantry.apps.estate.models import ActivityAllotment, Closure
 from gantry.apps.radiopharmacy.models import SupplyRun
 from gantry.apps.scheduling.models import RecoveryPlan, Trouble
-from gantry.apps.scheduling.services import network, recovering
+from gantry.apps.scheduling.services import network, recovering, reopening
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.apps.scheduling.services.telling import Said, runs_of, tell, tell_production_failed
 from gantry.domain.events import EventKind
@@ -142,3 +144,42 @@ def test_one_site_that_cannot_be_moved_moves_nobody_anywhere(monkeypatch):
     with pytest.raises(NotPossible, match="no option is ready"):
         network.accept_all(root, sites, now=KNOWN, by=actor(morning.lead))
     assert not Event.objects.filter(kind=EventKind.APPOINTMENT_MOVED).exists()
+
+
+def test_every_site_goes_back_in_one_act_or_none_does():
+    morning = make_morning(3, received=False)
+    other = make_morning(2, made=morning.made, site=morning.made.other_site, received=False)
+    sites = [morning.made.site.pk, morning.made.other_site.pk]
+    runs = [run for run in runs_of("Testown", morning.made.site, TUESDAY) if run.due_at < at(9)]
+    root = tell_production_failed(runs, now=KNOWN, by=BY)
+    by = actor(morning.lead)
+    was = {row.procedure_id: (row.scan_at, row.scanner_id) for row in (*morning.booked, *other.booked)}
+    network.accept_all(root, sites, now=KNOWN, by=by)
+    back = network.undo_all(root, sites, now=KNOWN, by=by)
+    assert {row.state for row in back} == {"undone"} and len(back) == 2
+    assert {row.procedure_id: (row.scan_at, row.scanner_id) for row in standing()} == was
+    assert history_faults() == []
+    network.of_event(root, sites, now=KNOWN, again=True)
+    network.accept_all(root, sites, now=KNOWN, by=by)
+    knows = standing().filter(site=morning.made.other_site, state="booked").first()
+    booking.tell(knows, channel="phone", now=KNOWN, by=by)
+    with pytest.raises(NotPossible, match="has been told"):
+        network.undo_all(root, sites, now=KNOWN, by=by)
+    assert RecoveryPlan.objects.filter(state="accepted").count() == 2, "nobody went back anywhere"
+    assert network.why_not_undone(root, sites)[0].startswith(morning.made.other_site.name)
+
+
+def test_a_site_that_opens_early_is_counted_on_again():
+    morning = make_morning()
+    said = Said(FailureKind.SNOW, until=at(13), shut=True)
+    root = tell(morning.made.site, TUESDAY, said, now=KNOWN, by=BY)
+    _, _, options = recovering.open_recovery(root, now=KNOWN)
+    assert options and all(option.moves for option in options)
+    later = KNOWN + timedelta(minutes=5)
+    event = reopening.reopen(root, morning.made.site, now=later, by=actor(morning.lead))
+    assert (event.kind, event.root_event) == ("site_reopened", root.pk)
+    assert Closure.objects.get().to_at == later
+    _, _, options = recovering.open_recovery(root, now=later)
+    assert not options[0].moves, "nobody has to move any more"
+    with pytest.raises(NotPossible, match="over already"):
+        reopening.reopen(root, morning.made.site, now=later, by=actor(morning.lead))

@@ -90,6 +90,12 @@ def shut(site: Site, *, since: datetime, until: datetime, reason: str) -> Closur
     return Closure.objects.create(site=site, from_at=since, to_at=until, reason=reason)
 
 
+def open_early(site: Site, *, closed_from: datetime, closed_until: datetime, at: datetime) -> int:
+    """The same closing, ended now: everything may be offered there again. How many closings that were."""
+    mine = Closure.objects.filter(site=site, scanner=None, from_at=closed_from, to_at=closed_until)
+    return mine.update(to_at=max(at, closed_from))
+
+
 def why_not_fit(scanner: Scanner, *, zone: str, at: datetime) -> str | None:
     """Why a scanner may not be used at a moment; None when its daily test passed that day and no fault is open."""
     open_faults = Fault.objects.filter(scanner=scanner, from_at__lte=at).exclude(to_at__lte=at)

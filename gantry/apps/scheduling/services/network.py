@@ -1,4 +1,4 @@
-"""One root event that spoils several sites' days: every site's options side by side, and one act that moves all lists."""
+"""One root event that spoils several sites' days: every site's options side by side; all lists move, or go back, in one act."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.db import transaction
 from gantry.apps.audit.models import Event
 from gantry.apps.estate.models import Site
 from gantry.apps.scheduling.models import RecoveryPlan
-from gantry.apps.scheduling.services import recovering
+from gantry.apps.scheduling.services import recovering, undoing
 from gantry.apps.scheduling.services.recovering import Looked
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.events import Actor
@@ -54,3 +54,18 @@ def accept_all(event: Event, sites: Iterable[UUID], *, now: datetime, by: Actor)
         assert each.ready is not None
         done.append(recovering.accept(each.row, each.ready, now=now, by=by))
     return done
+
+
+def accepted(event: Event, sites: Iterable[UUID]) -> list[RecoveryPlan]:
+    rows = RecoveryPlan.objects.filter(root_event=event.pk, site__in=list(sites), state="accepted")
+    return list(rows.select_related("site").order_by("site__name", "on"))
+
+
+def why_not_undone(event: Event, sites: Iterable[UUID]) -> list[str]:
+    """Why all lists together cannot go back: one person who knows is enough."""
+    return [f"{row.site.name}: {reason}" for row in accepted(event, sites) for reason in undoing.why_not_undone(row)]
+
+
+def undo_all(event: Event, sites: Iterable[UUID], *, now: datetime, by: Actor) -> list[RecoveryPlan]:
+    """Everybody at every site back where they were in one act, or nobody. Raises NotPossible."""
+    return undoing.undo_together(accepted(event, sites), now=now, by=by)

@@ -1,6 +1,6 @@
 """Puts everybody back where they were after a recovery, while nobody has been told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -11,7 +11,7 @@ from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment, ContactAttempt
 from gantry.apps.booking.services import Refused
 from gantry.apps.correspondence.services import why_not_taken_back
-from gantry.apps.scheduling.models import RecoveryPlan
+from gantry.apps.scheduling.models import RecoveryMove, RecoveryPlan
 from gantry.apps.scheduling.services.building import UNDONE
 from gantry.apps.scheduling.services.recovering import cause_of
 from gantry.apps.scheduling.services.refusals import NotPossible
@@ -31,7 +31,7 @@ def why_not_undone(row: RecoveryPlan) -> list[str]:
     if row.state != "accepted" or row.accepted_at is None:
         return ["Nothing has been accepted"]
     reasons = []
-    moves = list(row.moves.select_related("was", "now", "was__referral__patient"))
+    moves = list(row.moves.filter(undone=False).select_related("was", "now", "was__referral__patient"))
     for move in moves:
         name = move.was.referral.patient.name
         if move.now is not None and move.now.replaces_id is not None:
@@ -56,25 +56,33 @@ def why_not_undone(row: RecoveryPlan) -> list[str]:
 
 def undo(row: RecoveryPlan, *, now: datetime, by: Actor) -> RecoveryPlan:
     """Everybody back where they were, while nobody knows. Raises NotPossible and Stale."""
-    with transaction.atomic():
-        row = RecoveryPlan.objects.select_for_update().get(pk=row.pk)
-        if reasons := why_not_undone(row):
-            raise NotPossible(*reasons)
-        cause = cause_of(Event.objects.get(pk=row.root_event))
-        cause = Cause(cause.code, cause.initiator, cause.root_event, note=UNDONE)
-        moved = [
-            move.now
-            for move in row.moves.filter(now__isnull=False).select_related(
-                "now__site", "now__referral__patient", "now__replaces__site", "now__replaces__scanner"
-            )
-        ]
-        try:
-            booking.put_back(moved, cause=cause, now=now, by=by)
-        except Refused as refused:
-            raise NotPossible(*refused.reasons) from refused
-        row.moves.update(undone=True)
-        row.state, row.undone_by, row.undone_at = "undone", by.name, now
-        row.options = []
+    return undo_together([row], now=now, by=by)[0]
+
+
+@transaction.atomic
+def undo_together(rows: Sequence[RecoveryPlan], *, now: datetime, by: Actor) -> list[RecoveryPlan]:
+    """Every list of one root event at once, also of people who went from one of its sites to another. All or none."""
+    keys = sorted({row.pk for row in rows})
+    locked = list(RecoveryPlan.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
+    reasons = [reason for row in locked for reason in why_not_undone(row)]
+    if reasons or not locked:
+        raise NotPossible(*(dict.fromkeys(reasons) or ["Nothing has been accepted"]))
+    cause = cause_of(Event.objects.get(pk=locked[0].root_event))
+    cause = Cause(cause.code, cause.initiator, cause.root_event, note=UNDONE)
+    moves = RecoveryMove.objects.filter(recovery__in=locked, undone=False)
+    moved = [
+        move.now
+        for move in moves.filter(now__isnull=False).select_related(
+            "now__site", "now__referral__patient", "now__replaces__site", "now__replaces__scanner"
+        )
+    ]
+    try:
+        booking.put_back(moved, cause=cause, now=now, by=by)
+    except Refused as refused:
+        raise NotPossible(*refused.reasons) from refused
+    moves.update(undone=True)
+    for row in locked:
+        row.state, row.undone_by, row.undone_at, row.options = "undone", by.name, now, []
         row.save(update_fields=["state", "undone_by", "undone_at", "options"])
         append(
             EventKind.RECOVERY_CHOSEN,
@@ -86,7 +94,7 @@ def undo(row: RecoveryPlan, *, now: datetime, by: Actor) -> RecoveryPlan:
             cause=cause,
             data={"undone": True},
         )
-    return row
+    return locked
 
 
 def why_not_sent_back(row: Appointment, name: str) -> Iterator[str]:

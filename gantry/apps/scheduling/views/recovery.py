@@ -17,7 +17,7 @@ from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy.views.sites import sites_for
 from gantry.apps.scheduling.models import RecoveryPlan
-from gantry.apps.scheduling.services import network, recovering, undoing
+from gantry.apps.scheduling.services import network, recovering, reopening, undoing
 from gantry.apps.scheduling.services.recovering import Looked
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.apps.ui.wording import pluralise
@@ -105,9 +105,16 @@ class SiteLine:
 
 def network_page(request: HttpRequest, root: Event, sites: list[UUID]) -> HttpResponse:
     if request.method == "POST" and request.acting.may(Verb.OWN_FAILURES):
+        now, by = request.now, request.acting.actor
         try:
-            done = network.accept_all(root, sites, now=request.now, by=request.acting.actor)
-            messages.success(request, f"Accepted for {pluralise(len(done), 'site')}. Nobody has been told yet.")
+            if request.POST.get("what") == "undo_all":
+                back = network.undo_all(root, sites, now=now, by=by)
+                messages.success(
+                    request, f"Undone at {pluralise(len(back), 'site')}: everybody is back where they were."
+                )
+            else:
+                done = network.accept_all(root, sites, now=now, by=by)
+                messages.success(request, f"Accepted for {pluralise(len(done), 'site')}. Nobody has been told yet.")
         except NotPossible as refused:
             for reason in refused.reasons:
                 messages.error(request, reason)
@@ -123,6 +130,8 @@ def network_page(request: HttpRequest, root: Event, sites: list[UUID]) -> HttpRe
         done = each.row.accepted_by if each.row.state == "accepted" else ""
         rows.append(SiteLine(each.site, each.on, len(each.looked.built.appointments), None if done else made, done))
     waiting = [row for row in rows if not row.accepted]
+    done_at = len(rows) - len(waiting)
+    elsewhere = [place.name for place, _ in recovering.sites_hit(root) if place.pk not in sites]
     moving = sum(len(row.card.moves) for row in waiting if row.card)
     return render(
         request,
@@ -134,6 +143,9 @@ def network_page(request: HttpRequest, root: Event, sites: list[UUID]) -> HttpRe
             "waiting": len(waiting),
             "stuck": [row.site.name for row in waiting if row.card is None],
             "total": f"{pluralise(moving, 'person moves', 'people move')}.",
+            "accepted": done_at,
+            "why_not_undone": network.why_not_undone(root, sites) if done_at else [],
+            "elsewhere": list(dict.fromkeys(elsewhere)),
             "may_accept": request.acting.may(Verb.OWN_FAILURES),
         },
     )
@@ -167,6 +179,7 @@ def site_page(request: HttpRequest, root: Event, site: Site) -> HttpResponse:
                 ],
                 "why_not_undone": undoing.why_not_undone(row) if row.state == "accepted" else [],
                 "may_accept": request.acting.may(Verb.OWN_FAILURES),
+                "shut": reopening.still_shut(root, site, now=request.now),
             },
         )  # fmt: skip
 
@@ -180,6 +193,9 @@ def act(request: HttpRequest, root: Event, site: Site, what: str) -> None:
         elif what == "undo" and row is not None:
             undoing.undo(row, now=now, by=by)
             messages.success(request, "Undone: everybody is back at the time they were told.")
+        elif what == "reopen":
+            reopening.reopen(root, site, now=now, by=by)
+            messages.success(request, "It is over: people can come again. The options below count on it.")
         elif what == "accept" and row is not None:
             number = int(request.POST.get("option", "0")) if request.POST.get("option", "0").isdigit() else 0
             recovering.accept(row, number, met=frozenset(request.POST.getlist("agreed")), now=now, by=by)

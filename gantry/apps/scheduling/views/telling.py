@@ -91,8 +91,11 @@ def told(request: HttpRequest, site: Site, on: date, what: str, form: TroubleFor
     given, now, by = form.cleaned_data, request.now, request.acting.actor
     try:
         if what == PRODUCTION:
-            seen = {each.pk for each in sites_for(request)}
-            runs = [run for run in telling.runs_of(given["production"], site, on) if run.site_id in seen]
+            runs = telling.runs_of(given["production"], site, on)
+            if not request.acting.may(Verb.OWN_FAILURES):
+                # One event for every site that it feeds; who owns no failures says it of their own sites.
+                seen = {each.pk for each in sites_for(request)}
+                runs = [run for run in runs if run.site_id in seen]
             return telling.tell_production_failed(runs, note=given["note"], now=now, by=by)
         scope = request.acting.scope
         run = SupplyRun.objects.for_user(scope).filter(pk=given["run"]).first() if given.get("run") else None
