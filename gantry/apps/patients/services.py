@@ -186,6 +186,7 @@ def let_see(patient: Patient, organisations: Iterable[UUID]) -> None:
 def load_deprivation(rows: Iterable[tuple[str, str, int]], *, index: str, now: datetime) -> int:
     """(postcode, area, decile) of a whole file, in place of what was there of these postcodes. Returns how many."""
     with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS pg_temp.incoming")
         cursor.execute("CREATE TEMPORARY TABLE incoming (postcode text, area text, decile smallint) ON COMMIT DROP")
         with cursor.copy("COPY incoming FROM STDIN") as file:
             for row in rows:
