@@ -115,6 +115,26 @@ def test_a_spill_remembered_after_the_vial_was_closed_leaves_less_to_have_been_w
     assert not Investigation.objects.exists()
 
 
+def test_what_is_told_late_twice_is_put_right_twice():
+    batch = a_batch()
+    expire_due(now=batch.expires_at, by=BY)
+    for minutes in (30, 20):
+        at = batch.expires_at - minutes * MINUTE
+        services.spill(
+            fresh(batch), services.Reading(5, at, "Calibrator 1"), where="Bench", now=batch.expires_at, by=BY
+        )
+        assert adds_up(batch, batch.expires_at) and empty(batch, batch.expires_at)
+
+
+def test_an_empty_vial_that_is_counted_does_not_take_back_what_was_thrown_away():
+    batch = a_batch()
+    expire_due(now=batch.expires_at, by=BY)
+    before = WasteItem.objects.get().activity_mbq
+    at = batch.expires_at + MINUTE
+    assert services.count_vial(fresh(batch), services.Reading(0, at, "Calibrator 1"), now=at, by=BY) is None
+    assert WasteItem.objects.get().activity_mbq == before and adds_up(batch, at)
+
+
 def test_what_was_measured_when_the_vial_was_closed_is_not_changed_by_what_is_told_later():
     batch = a_batch()
     services.spend_batch(batch, activity_mbq=9_000, at=NOW, instrument="Calibrator 1", now=NOW, by=BY)

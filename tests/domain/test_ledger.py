@@ -273,7 +273,11 @@ def test_a_difference_points_at_the_entry_whose_slip_explains_it():
 def test_of_a_syringe_what_was_drawn_into_it_is_what_came_in():
     """Drawn at eight, written down as at nine: the book expects what an hour's decay had already taken."""
     late = AT + timedelta(hours=2)
-    book = [received(), drawn(300, at=AT + timedelta(hours=1)), counted("S1", Assay(F18, 300, AT).activity_at(late), late)]
+    book = [
+        received(),
+        drawn(300, at=AT + timedelta(hours=1)),
+        counted("S1", Assay(F18, 300, AT).activity_at(late), late),
+    ]
     said = balance(book, late, {"S1"})
     assert said.difference_mbq > said.uncertainty_mbq
     found = explanations(book, said.in_play, said.difference_mbq, said.uncertainty_mbq, late, of="S1")
@@ -355,6 +359,13 @@ class HotLab(RuleBasedStateMachine):
         mbq = self.is_in(name) * share
         self.put(way, name, END[way], mbq)
         self.set(name, self.is_in(name) - mbq)
+
+    @rule()
+    def a_vial_ends_and_what_is_left_is_thrown_away(self):
+        """Spent, past its time, failed or recalled."""
+        vial = max((n for n in self.truth if n[0] == "V"), key=self.is_in)
+        self.put(Way.WASTED, vial, END[Way.WASTED], self.is_in(vial))
+        self.set(vial, 0)
 
     @rule()
     def a_container_is_counted(self):

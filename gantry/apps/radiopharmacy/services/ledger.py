@@ -21,6 +21,7 @@ from gantry.domain.ledger import (
     Way,
     balance,
     investigation,
+    standing,
 )
 from gantry.domain.supply import ENDED
 from gantry.reference.hot_lab import CALIBRATOR
@@ -157,7 +158,10 @@ def settle(batch: Batch, *, by: Actor) -> None:
     row = thrown_away(batch)
     if row is None or Disposal.objects.filter(site=batch.site_id, entries__contains=[row.pk]).exists():
         return
-    entries = [each for each in as_entries(LedgerEntry.objects.filter(batch=batch)) if each.key != str(row.pk)]
+    held = standing(as_entries(LedgerEntry.objects.filter(batch=batch)))
+    # A vial that is counted after its end says nothing about what was thrown away before.
+    late = [each for each in held if each.way is Way.COUNTED and each.assay.at >= row.at]
+    entries = [each for each in held if each.key != str(row.pk) and each not in late]
     last = max((each.assay.at for each in entries), default=row.at)
     left = max(0.0, balance(entries, row.at, {vial_of(batch)}, until=max(last, row.at)).left_mbq)
     if isclose(left, row.activity_mbq, rel_tol=1e-9, abs_tol=1e-9):
