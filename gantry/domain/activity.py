@@ -134,7 +134,9 @@ def from_card(card: Card, weight_kg: float) -> Prescription | NotOnCard:
     return Prescription(card.code, weight_kg, None, computed, max(computed, card.minimum_mbq), note)
 
 
-def why_out_of_tolerance(drawn_mbq: float, prescribed_mbq: float, tolerance_percent: float) -> str | None:
+def why_out_of_tolerance(
+    drawn_mbq: float, prescribed_mbq: float, tolerance_percent: float, *, of: str = "the prescribed"
+) -> str | None:
     """Why a drawn dose may not be given as this prescription; None when it may. Both are at one moment."""
     if prescribed_mbq <= 0:
         return "There is no prescription to compare with"
@@ -144,7 +146,7 @@ def why_out_of_tolerance(drawn_mbq: float, prescribed_mbq: float, tolerance_perc
         return None
     side = "over" if off > 0 else "under"
     return (
-        f"{drawn_mbq:.0f} MBq is {abs(off):.0f} % {side} the prescribed {prescribed_mbq:.0f} MBq; "
+        f"{drawn_mbq:.0f} MBq is {abs(off):.0f} % {side} {of} {prescribed_mbq:.0f} MBq; "
         f"±{tolerance_percent:g} % is allowed"
     )
 

@@ -9,13 +9,16 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from gantry.apps.audit.models import Event
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services.need import prescribed_mbq, shape_for
 from gantry.apps.patients.models import Patient
+from gantry.apps.radiopharmacy.services import NotDone, draw
 from gantry.apps.radiopharmacy.services.prescribing import advice_for
 from gantry.apps.referrals.models import Authorisation, Referral
 from gantry.apps.scanning.models import Visit
 from gantry.apps.scanning.services.steps import protocol_of
+from gantry.domain.events import EventKind
 from gantry.reference import schemes
 from gantry.reference.dated import RECALLED_NOTICE, Fact
 from tests.apps.factories import NOW, make_network, make_practitioner, make_referral
@@ -135,6 +138,24 @@ def test_a_decision_is_judged_by_the_edition_of_its_own_day(monkeypatch):
     given.update(at=datetime(2026, 11, 22, 9, tzinfo=UTC))
     assert prescribed_mbq(given.get()) == 240.0
     assert advice_for(Appointment.objects.get(pk=appointment.pk), now=NOW).source.startswith("FDG 3.0 MBq/kg")
+
+
+def test_a_syringe_that_is_not_as_prescribed_needs_a_word_when_it_is_drawn(monkeypatch):
+    day = make_day()
+    by = {"at": NOW, "instrument": "Calibrator 1", "now": NOW, "by": day.by}
+    with pytest.raises(NotDone) as refused:
+        draw(day.batch, activity_mbq=230.0, wanted_mbq=280.0, **by)
+    assert refused.value.reasons == [
+        "230 MBq is 18 % under what the prescription comes to now, 280 MBq; ±10 % is allowed"
+    ]
+    assert refused.value.may_override
+    dose = draw(
+        day.batch, activity_mbq=230.0, wanted_mbq=280.0, override_reason="The last of the vial: asked first", **by
+    )
+    told = Event.objects.get(kind=EventKind.BREACH_RECORDED, subjects__contains=[dose.pk])
+    assert told.data["reasons"] == refused.value.reasons and told.data["override"]
+    assert draw(day.batch, activity_mbq=300.0, wanted_mbq=280.0, **by).pk
+    assert draw(day.batch, activity_mbq=150.0, wanted_mbq=280.0, already_happened=True, **by).pk
 
 
 def test_the_bench_and_the_room_know_the_minutes_that_were_prescribed():

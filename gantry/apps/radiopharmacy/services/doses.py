@@ -17,10 +17,11 @@ from gantry.apps.radiopharmacy.services.batches import new_barcode
 from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.apps.radiopharmacy.services.stock import drawn_for, left_in, nuclide_of
 from gantry.domain import decay
+from gantry.domain.activity import why_out_of_tolerance
 from gantry.domain.appointment import ACTIVE, AppointmentState
 from gantry.domain.decay import net_administered_mbq, why_not_plausible
 from gantry.domain.events import Actor, Cause, EventKind
-from gantry.domain.implausible import Drawing, Finding, VialNow, findings, recheck, residual_findings
+from gantry.domain.implausible import Drawing, Finding, Rule, VialNow, findings, recheck, residual_findings
 from gantry.domain.instrument import DeviceKind
 from gantry.domain.ledger import Way
 from gantry.domain.lifecycle import advance
@@ -39,6 +40,7 @@ from gantry.domain.supply import (
 from gantry.reference.hot_lab import CHECK_PERCENT, MAX_VOLUME_ML, VOLUME_TOLERANCE_PERCENT
 from gantry.reference.nuclides import NUCLIDES
 from gantry.reference.protocols import product_of
+from gantry.reference.schemes import TOLERANCE_PERCENT
 
 
 class Impossible(Exception):
@@ -130,6 +132,10 @@ def draw(
         batch, activity_mbq=activity_mbq, at=at, volume_ml=volume_ml, wanted_mbq=wanted_mbq, read_as=nuclide
     )
     soft += [str(each) for each in doubts]
+    if wanted_mbq and not any(each.rule is Rule.KBQ_FOR_MBQ for each in doubts):
+        now_wanted = "what the prescription comes to now,"
+        off = why_out_of_tolerance(activity_mbq, wanted_mbq, TOLERANCE_PERCENT.value, of=now_wanted)
+        soft += [off] if off else []
     reasons = firm + soft
     if (firm or (soft and not override_reason.strip())) and not already_happened:
         raise NotDone(reasons, may_override=not firm)
