@@ -8,6 +8,7 @@ from django.db import transaction
 
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
+from gantry.apps.correspondence import services as correspondence
 from gantry.apps.referrals.models import RequestedProcedure
 from gantry.apps.referrals.services import authorisation_for
 from gantry.cli.demonstration import word
@@ -16,6 +17,7 @@ from gantry.cli.demonstration.stage import Player, Stage
 from gantry.domain.access import Role
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Cause
+from gantry.domain.message import Occasion
 from gantry.domain.network.script import CAUSE, Story, Upset
 from gantry.solvers.offers import Wish
 
@@ -186,7 +188,10 @@ class Booking:
         by = self.coordinator.actor
         tomorrow = appointment.arrival_at.astimezone(LONDON).date() + timedelta(days=1)
         for offer in booking.offers_for(appointment.procedure, now=now, wish=Wish(from_day=tomorrow), limit=6):
-            moved = booking.move(appointment, offer.choice, cause=cause, now=now, by=by)
+            with word.answered(self.stage, appointment.referral_id, now):
+                moved = booking.move(appointment, offer.choice, cause=cause, now=now, by=by)
+                if isinstance(moved, Appointment) and appointment.told_at is not None:
+                    correspondence.write(moved, Occasion.MOVED, was=appointment, cause=cause, now=now, by=by)
             if isinstance(moved, Appointment):
                 self.stage.clock.done()
                 self.told_again(moved, now)

@@ -90,14 +90,14 @@ LISTING = Listing(
 
 @requires(Verb.BOOK, Verb.OWN_FAILURES)
 def messages_list(request: HttpRequest) -> HttpResponse:
-    name = request.GET.get("list", "ring")
-    name = name if name in LISTS else "ring"
     rows = PatientMessage.objects.for_user(request.acting.scope)
+    counts = rows.aggregate(**{each: Count("pk", filter=test) for each, (_, test, _) in LISTS.items() if each != "all"})
+    name = request.GET.get("list", "")
+    # Who has to ring somebody sees those first; else everything.
+    name = name if name in LISTS else "ring" if counts["ring"] else "all"
     chosen = rows.filter(LISTS[name][1]).select_related("referral__patient", "owner")
     if LISTING.wants_csv(request):
         return LISTING.csv(request, chosen, f"messages-{name}.csv")
-    counts = rows.aggregate(**{each: Count("pk", filter=test) for each, (_, test, _) in LISTS.items() if each != "all"})
-    counts["all"] = None
     cards = [
         Card(words, counts[each], href=f"?list={each}", tone=tone if counts[each] and tone == "late" else current(each, name))
         for each, (words, _, tone) in LISTS.items()
