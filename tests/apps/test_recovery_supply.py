@@ -6,7 +6,7 @@ import pytest
 
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services import history_faults
-from gantry.apps.estate.models import OrganisationKind
+from gantry.apps.estate.models import ActivityAllotment, OrganisationKind
 from gantry.apps.radiopharmacy import services as radiopharmacy
 from gantry.apps.radiopharmacy.models import SupplyRun, TracerOrder
 from gantry.apps.referrals.models import Referral
@@ -78,7 +78,7 @@ def test_another_tracer_needs_its_own_authorisation_and_is_never_ready():
     morning = make_morning(3)
     Referral.objects.update(indication_code="ONC-NET")
     event = morning.fail()
-    SupplyRun.objects.filter(due_at=at(11)).delete()
+    ActivityAllotment.objects.filter(reference_at=at(11)).delete()
     radiopharmacy.open_run(
         supplier=make_organisation("SUP02", OrganisationKind.SUPPLIER, "Second isotopes"),
         site=morning.made.site,

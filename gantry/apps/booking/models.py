@@ -68,9 +68,7 @@ class Appointment(Row):
     redirected_at = models.DateTimeField(null=True)
     """When somebody who was here already was sent to this scanner: it owes them the scan from then on."""
     transport = models.CharField(max_length=200, blank=True)
-    """The journey that has to be booked for them, because the move to this site was ours."""
-    transport_booked_at = models.DateTimeField(null=True)
-    transport_booked_by = models.CharField(max_length=120, blank=True)
+    """The journey that has to be booked for them, because the move to this site was ours. Readiness says when it is."""
     ended_at = models.DateTimeField(null=True)
     notes = models.TextField(blank=True)
     source_key = models.CharField(max_length=200, null=True, unique=True)

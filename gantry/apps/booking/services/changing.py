@@ -50,6 +50,8 @@ def move(
 
 
 def _move(appointment: Appointment, choice: Choice, *, cause: Cause, now: datetime, by: Actor) -> Appointment:
+    if appointment.state == AppointmentState.ARRIVED:
+        raise Refused(["They are here already: the session's recovery sends them elsewhere, or they are turned away"])
     site = site_chosen(choice)
     claiming.lock(site_day(appointment.site, appointment.arrival_at), site_day(site, choice.arrival_at))
     wanted = want(appointment.procedure, choice, site, now=now)

@@ -285,7 +285,7 @@ def replaced(row: Appointment) -> Appointment:
 SAME_AGAIN = (
     *("referral_id", "procedure_id", "authorisation_id", "site_id", "scanner_id", "allotment_id", "activity_mbq"),
     *("fraction", "given_under", "arrival_at", "injection_at", "scan_at", "ends_at", "first_told_for", "notes"),
-    *("transport", "transport_booked_at", "transport_booked_by"),
+    "transport",
 )
 
 

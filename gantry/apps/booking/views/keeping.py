@@ -61,7 +61,7 @@ def appointment(request: HttpRequest, appointment: UUID) -> HttpResponse:
 def page(request: HttpRequest, row: Appointment, *, status: int = 200, **more: Any) -> HttpResponse:
     can = allowed(APPOINTMENT, AppointmentState(row.state))
     may_book = request.acting.may(Verb.BOOK)
-    movable = may_book and AppointmentEvent.REPLACE in can
+    movable = may_book and AppointmentEvent.REPLACE in can and row.state != AppointmentState.ARRIVED
     sites = [(s.pk, s.name) for s in sites_of(row.referral) if s.pk in row.authorisation.sites]
     wish = WishForm(request.GET if request.method == "GET" and request.GET else None, sites=sites, now=request.now)
     roots = root_events(request, row)

@@ -15,6 +15,7 @@ from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services import Change, Choice, Gone, Less, Refused
 from gantry.apps.booking.services.offering import Offer
+from gantry.apps.booking.services.readying import confirm_readiness
 from gantry.apps.estate.models import ActivityAllotment, Fault, Site
 from gantry.apps.radiopharmacy.models import SupplyRun
 from gantry.apps.radiopharmacy.services import confirm_order, place_order
@@ -35,6 +36,7 @@ from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.apps.scheduling.services.widening import as_injected, with_open_runs, with_other_tracers
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator
+from gantry.domain.readiness import Item
 from gantry.domain.scheduling.failures import Failure, FailureKind, Situation, Standing, injected, standing
 from gantry.domain.scheduling.problem import Plan, PlannedVisit
 from gantry.domain.scheduling.recovery import (
@@ -353,6 +355,9 @@ def carry_out(looked: Looked, made: Option, cause: Cause, *, now: datetime, by: 
         raise NotPossible(*refused.reasons) from refused
     for change, new in zip(changes, moved, strict=True):
         done.append(what_became(change, new))
+        if new.transport and new.redirected_at is None:
+            # Open until somebody rings and books it: the day's list of who is ready shows it from this moment.
+            confirm_readiness(new, {Item.TRANSPORT: False}, note=f"To book: {new.transport}", now=now, by=by)
     return done
 
 

@@ -9,9 +9,8 @@ from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import ActivityAllotment
 from gantry.apps.radiopharmacy.models import Dose, SupplyRun
 from gantry.apps.radiopharmacy.services.allotments import coming_mbq
-from gantry.apps.radiopharmacy.services.prescribing import proposal
 from gantry.apps.scheduling.services.building import Built, window_of
-from gantry.domain.activity import Prescription
+from gantry.domain.activity import prescribe
 from gantry.domain.appointment import ADULT_AGE
 from gantry.domain.decay import Nuclide
 from gantry.domain.scan import Act, age_in_years, shape
@@ -20,6 +19,7 @@ from gantry.domain.scheduling.problem import Day, Delivery, Patient, Plan, Plann
 from gantry.domain.supply import DoseState
 from gantry.reference.indications import INDICATIONS
 from gantry.reference.protocols import product_of, protocol, usual_for
+from gantry.reference.schemes import scheme
 from gantry.reference.tracers import TRACERS
 from gantry.reference.tracers import tracer as tracer_facts
 
@@ -167,18 +167,24 @@ def spare(day: Day, row: ActivityAllotment) -> Delivery:
 
 
 def other_tracer(row: Appointment, code: str) -> OtherTracer | None:
-    """As its own protocol and scheme would have it; nobody has authorised it. None without what the scheme asks."""
+    """As its own protocol and scheme would have it; nobody has authorised it.
+
+    None without what the scheme asks, and for children: a practitioner prescribes each of theirs.
+    """
     if code not in TRACERS:
         return None
     facts, patient = tracer_facts(code), row.referral.patient
     age = age_in_years(patient.date_of_birth, row.scan_at.date()) if patient.date_of_birth else None
-    _, computed = proposal(facts, row.referral.weight_kg, child=age is not None and age < ADULT_AGE)
-    if not isinstance(computed, Prescription):
+    rule, weight = scheme(facts.scheme, row.scan_at.date()).value, row.referral.weight_kg
+    if weight is None or rule.needs_minutes or (age is not None and age < ADULT_AGE):
         return None
     made = protocol(usual_for(code))
     window = next((step.window for step in made.of(Act.ACQUIRE) if step.window is not None), None)
     planned = shape(made)
     uptake = planned.uptake_min if window is None else window.planned
     return OtherTracer(
-        product_of(code), float(computed.prescribed_mbq), Uptake(uptake, uptake, uptake), planned.scan_min
+        product_of(code),
+        float(prescribe(rule, weight).prescribed_mbq),
+        Uptake(uptake, uptake, uptake),
+        planned.scan_min,
     )

@@ -24,7 +24,7 @@ from gantry.apps.ui.wording import pluralise
 from gantry.domain.access import Verb
 from gantry.domain.events import CauseCode, EventKind
 from gantry.domain.scheduling.failures import Standing, protected, standing
-from gantry.domain.scheduling.recovery import Move, Need, NeedKind, Option
+from gantry.domain.scheduling.recovery import Move, Need, NeedKind, Option, given_less, lengthening_rule
 from gantry.reference.causes import said as cause_said
 
 WHERE = {
@@ -299,14 +299,36 @@ def cost(o: Option) -> str:
     return said + pence
 
 
+def journeys(o: Option, looked: Looked) -> str:
+    """What has to be booked because the move is ours, and what it costs by the usual price of a kilometre."""
+    away = [m for m in o.moves if m.other_place]
+    if not away:
+        return ""
+    pence = sum(looked.situation.about(m.patient).elsewhere.get(m.now_place, 0) for m in away)
+    price = f", about £{pence / 100:,.0f}" if pence else ""
+    return f"{pluralise(len(away), 'journey')} to book{price}"
+
+
+def less_words(o: Option, looked: Looked) -> str:
+    """Who is given less, and on whose word."""
+    less = given_less(looked.situation, o)
+    if not less:
+        return ""
+    rule = lengthening_rule(looked.situation, looked.situation.day.patient(less[0]), o.fraction)
+    whose = f", under the rule of {rule.approved_by}" if rule is not None else ""
+    return f"{pluralise(len(less), 'person is', 'people are')} given {o.fraction:.0%} and scanned for longer{whose}"
+
+
 def facts_of(o: Option, looked: Looked, waits: list[str]) -> list[tuple[str, str]]:
-    """The same four lines of every option, so that three can be read across."""
+    """The same lines of every option, so that three can be read across; transport and less activity where there is any."""
     weight = {p.ref: p.weight for p in looked.situation.day.patients}
     urgent = sum(weight[ref] > 1 for ref, _ in o.clocks)
     clocks = f"{pluralise(len(o.clocks), 'clock')} broken" + (f", {urgent} urgent" if urgent else "")
     return [
         ("Who moves", sentence(o)),
         ("Clocks", clocks if o.clocks else "None is broken"),
+        *([("Gives less", less)] if (less := less_words(o, looked)) else []),
+        *([("Transport", transport)] if (transport := journeys(o, looked)) else []),
         ("Costs", cost(o)),
         ("Still needs", "; ".join(waits) if waits else "Nothing: it can be done now"),
     ]
@@ -334,9 +356,13 @@ def line(m: Move, o: Option, looked: Looked, visible: dict[str, str], clock: str
         if m.other_place:
             now = f"{now} at {built.sites[m.now_place].name}"
             far = f"{far}, another site"
+    booked = built.appointments[m.patient]
     notes = [protected(looked.situation, patient)] if protected(looked.situation, patient) else []
     if m.moves_before:
         notes.append(f"was moved {'once' if m.moves_before == 1 else f'{m.moves_before} times'} before")
     if not m.told and m.standing is Standing.AT_HOME:
         notes.append("has not been told a time")
+    if m.other_place:
+        hot = m.standing is Standing.INJECTED
+        notes.append(f"to book: {recovering.transport_words(booked, built.sites[m.now_place], hot=hot).lower()}")
     return MoveLine(named(visible, m.patient), WHERE[m.standing], was, now, far, "; ".join(notes), clock)
