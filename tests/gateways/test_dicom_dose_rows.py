@@ -4,6 +4,7 @@ import hashlib
 from datetime import timedelta
 from math import isclose
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydicom import dcmread
@@ -12,6 +13,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from gantry.apps.audit.models import Event, OutboxMessage
+from gantry.apps.patients.models import Patient
 from gantry.apps.radiopharmacy import services as radiopharmacy
 from gantry.apps.referrals.services import ct_had
 from gantry.apps.scanning.models import (
@@ -33,6 +35,7 @@ from gantry.gateways.dicom.dose_incoming import read_new
 from gantry.gateways.dicom.dose_outgoing import join_images, write
 from gantry.gateways.dicom.storage import Kept, Sent, Store, store
 from gantry.gateways.dicom.wiring import received
+from gantry.reference.schemes import CHILD_UNDER
 from tests.apps.factories import NOW, make_person
 from tests.apps.scan_day import Day, make_booked, make_day, scan
 from tests.gateways.dicom_samples import LONDON, pet_image
@@ -313,3 +316,8 @@ def test_a_sites_middle_is_said_once_ten_adults_were_given_and_is_held_against_t
     fdg, _ = dosing.middles([day.made.site], now=NOW + timedelta(days=1))
     assert fdg.middle is not None and fdg.middle.above and 4.6 < fdg.middle.middle < 4.8
     assert not dosing.middles([day.made.site], now=NOW + timedelta(days=100))[0].count
+    on = Injection.objects.get().injected_at.astimezone(ZoneInfo(day.made.site.zone)).date()
+    born_on = on.replace(year=on.year - CHILD_UNDER.value)
+    for born, counted in ((born_on, 1), (born_on + timedelta(days=1), 0)):
+        Patient.objects.update(date_of_birth=born)
+        assert dosing.middles([day.made.site], now=NOW + timedelta(days=1))[0].count == counted

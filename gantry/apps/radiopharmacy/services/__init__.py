@@ -47,7 +47,14 @@ from gantry.apps.radiopharmacy.services.orders import (
     place_order,
     replace_orders,
 )
-from gantry.apps.radiopharmacy.services.permits import decay_store, dispose, held_mbq, sewer_this_month, waste_by_cause
+from gantry.apps.radiopharmacy.services.permits import (
+    decay_store,
+    dispose,
+    held_mbq,
+    held_of_each,
+    sewer_this_month,
+    waste_by_cause,
+)
 from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.apps.radiopharmacy.services.stock import activity_left, balance, left_in, nuclide_of
 from gantry.apps.radiopharmacy.services.unit_doses import Syringe, receive_unit_doses
@@ -80,6 +87,7 @@ __all__ = [
     "fail_batch",
     "fail_order",
     "held_mbq",
+    "held_of_each",
     "left_in",
     "nuclide_of",
     "open_run",

@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import F, Func, Q, Sum
 from django.db.models.functions import Coalesce, TruncMonth
 
 from gantry.apps.audit.ids import new_id
@@ -49,20 +49,36 @@ def entries_at(site: Site, nuclide: Nuclide, at: datetime) -> list[LedgerEntry]:
 
 def held_mbq(site: Site, nuclide: Nuclide, *, at: datetime) -> float:
     """Everything of a nuclide that is here unsealed: in vials, syringes, bins, on the floor, and on generators' columns."""
-    gone = Disposal.objects.filter(
-        site=site, nuclide=nuclide.symbol, at__lte=at, at__gte=at - FORGET_AFTER * nuclide.half_life
-    )
-    away = sum(one.activity_mbq * fraction_left(nuclide, at - one.at) for one in gone)
-    return max(0.0, on_site_mbq(as_entries(entries_at(site, nuclide, at)), at) - away) + on_columns_mbq(
-        site, nuclide, at=at
-    )
+    return held_of_each(site, [nuclide], at=at)[nuclide.symbol]
 
 
-def on_columns_mbq(site: Site, nuclide: Nuclide, *, at: datetime) -> float:
+def held_of_each(site: Site, nuclides: Sequence[Nuclide], *, at: datetime) -> dict[str, float]:
+    """The same of several at once, in three readings of the rows."""
+    recent = Q(pk=None)
+    for nuclide in nuclides:
+        recent |= Q(nuclide=nuclide.symbol, at__gte=at - FORGET_AFTER * nuclide.half_life)
+    here: dict[str, list[LedgerEntry]] = {nuclide.symbol: [] for nuclide in nuclides}
+    for row in LedgerEntry.objects.filter(recent, site=site, at__lte=at).order_by("pk"):
+        here[row.nuclide].append(row)
+    away = dict.fromkeys(here, 0.0)
+    for one in Disposal.objects.filter(recent, site=site, at__lte=at):
+        away[one.nuclide] += one.activity_mbq * fraction_left(NUCLIDES[one.nuclide].value, at - one.at)
+    columns = on_columns_mbq(site, nuclides, at=at)
+    return {
+        symbol: max(0.0, on_site_mbq(as_entries(rows), at) - away[symbol]) + columns[symbol]
+        for symbol, rows in here.items()
+    }
+
+
+def on_columns_mbq(site: Site, nuclides: Sequence[Nuclide], *, at: datetime) -> dict[str, float]:
     """A parent nuclide on its generators. What has grown on a column is the daughter's, and counts once it is eluted."""
-    kinds = [code for code, fact in GENERATORS.items() if fact.value.parent == nuclide]
-    here = Generator.objects.filter(site=site, kind__in=kinds, made_at__lte=at).exclude(retired_at__lte=at)
-    return sum(Assay(nuclide, one.calibrated_mbq, one.calibrated_at).activity_at(at) for one in here)
+    found = dict.fromkeys((nuclide.symbol for nuclide in nuclides), 0.0)
+    parents = {code: fact.value.parent for code, fact in GENERATORS.items() if fact.value.parent.symbol in found}
+    here = Generator.objects.filter(site=site, kind__in=parents, made_at__lte=at).exclude(retired_at__lte=at)
+    for one in here if parents else ():
+        parent = parents[one.kind]
+        found[parent.symbol] += Assay(parent, one.calibrated_mbq, one.calibrated_at).activity_at(at)
+    return found
 
 
 def permit_for(site: Site, nuclide: str, on: date, *, sealed: bool = False) -> Permit | None:
@@ -255,16 +271,15 @@ class Stored:
 def decay_store(site: Site, *, at: datetime) -> list[Stored]:
     """What is kept until it has decayed, without what has been disposed of; soonest first."""
     month = at - KEPT_FOR
-    gone = {pk for row in Disposal.objects.filter(site=site, at__gte=month) for pk in row.entries}
+    gone = Disposal.objects.filter(site=site, at__gte=month).values(one=Func(F("entries"), function="unnest"))
     ways = [way.value for way in STILL_HERE]
     rows = LedgerEntry.objects.filter(site=site, way__in=ways, at__gte=month, at__lte=at, activity_mbq__gt=0)
-    replaced = set(rows.exclude(corrects=None).values_list("corrects", flat=True))
-    # A year of syringes has left the store: only what is still in it is read whole.
-    kept = set(rows.values_list("pk", flat=True)) - gone - replaced
+    replaced = rows.exclude(corrects=None).values("corrects")
     stored: list[Stored] = []
     terms: dict[str, Terms | None] = {}
     on = at.astimezone(ZoneInfo(site.zone)).date()
-    for row in LedgerEntry.objects.filter(pk__in=kept).select_related("batch"):
+    # A year of syringes has left the store: only what is still in it is read.
+    for row in rows.exclude(pk__in=gone).exclude(pk__in=replaced).select_related("batch"):
         nuclide = NUCLIDES[row.nuclide].value
         if row.nuclide not in terms:
             terms[row.nuclide] = terms_of(permit_for(site, row.nuclide, on))

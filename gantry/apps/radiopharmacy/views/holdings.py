@@ -82,8 +82,7 @@ def holdings_of(site: Site, permits: list[Permit], now: datetime) -> list[Holdin
     on = now.astimezone(zone_of(site)).date()
     named = {permit.nuclide for permit in permits if not permit.sealed}
     found = []
-    for symbol, fact in NUCLIDES.items():
-        held = services.held_mbq(site, fact.value, at=now)
+    for symbol, held in services.held_of_each(site, [fact.value for fact in NUCLIDES.values()], at=now).items():
         if symbol in named or held >= 0.05:
             sewer = services.sewer_this_month(site, symbol, at=now)
             found.append(Holding(symbol, held, sewer, permit_for(site, symbol, on)))

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import DateField, F, Func
+from django.db.models.functions import TruncDate
+from django.db.models.lookups import LessThanOrEqual
 
 from gantry.apps.audit import outbox
 from gantry.apps.audit.ids import new_id
@@ -489,27 +491,25 @@ def middles(sites: Iterable[Site], *, now: datetime) -> list[SiteMiddle]:
     ct = ct_level(HALF_BODY, now.date(), age=CHILD_UNDER.value)
     for site in sites:
         given = Injection.objects.filter(
-            visit__site=site, injected_at__gte=since, visit__weight_kg__gt=0, dose__net_mbq__isnull=False
-        ).values_list(
-            "dose__net_mbq", "visit__weight_kg", "visit__appointment__procedure__tracer", "injected_at",
-            "visit__appointment__referral__patient__date_of_birth",
-        )  # fmt: skip
-        per_kg = [
-            net / weight for net, weight, product, at, born in given if product in BY_WEIGHT and grown(born, at, site)
-        ]
+            was_adult("visit__appointment__referral__patient__date_of_birth", "injected_at", site),
+            visit__site=site,
+            injected_at__gte=since,
+            visit__weight_kg__gt=0,
+            dose__net_mbq__isnull=False,
+            visit__appointment__procedure__tracer__in=BY_WEIGHT,
+        )
+        per_kg = list(given.values_list(F("dose__net_mbq") / F("visit__weight_kg"), flat=True))
         level = tracer_level("FDG", now.date(), age=CHILD_UNDER.value, weight_kg=None)
         per_kg_level = level.value.mbq_per_kg if level else None
         fdg = middle_of(per_kg, per_kg_level, least=MIDDLE_OF) if per_kg_level else None
         found.append(SiteMiddle(site, "FDG", "MBq/kg", fdg, len(per_kg)))
         rows = DoseObject.objects.filter(
-            study__appointment__site=site, kind="ct", read_at__gte=since, total_dlp_mgy_cm__isnull=False
-        ).values_list(
-            "study", "total_dlp_mgy_cm", "study__procedure__tracer", "read_at",
-            "study__procedure__referral__patient__date_of_birth",
-        )  # fmt: skip
+            was_adult("study__procedure__referral__patient__date_of_birth", "read_at", site),
+            study__appointment__site=site, kind="ct", read_at__gte=since, total_dlp_mgy_cm__isnull=False,
+        ).values_list("study", "total_dlp_mgy_cm", "study__procedure__tracer")  # fmt: skip
         most: dict[UUID, float] = {}
-        for study, dlp, product, at, born in rows:
-            if region_of(product) == HALF_BODY and grown(born, at, site):
+        for study, dlp, product in rows:
+            if region_of(product) == HALF_BODY:
                 most[study] = max(most.get(study, 0.0), dlp)
         if ct is not None and ct.value.dlp_mgy_cm is not None:
             middle = middle_of(list(most.values()), ct.value.dlp_mgy_cm, least=MIDDLE_OF)
@@ -517,8 +517,14 @@ def middles(sites: Iterable[Site], *, now: datetime) -> list[SiteMiddle]:
     return found
 
 
-def grown(born: date | None, at: datetime, site: Site) -> bool:
-    return born is not None and age_in_years(born, at.astimezone(ZoneInfo(site.zone)).date()) >= CHILD_UNDER.value
+def was_adult(born: str, at: str, site: Site) -> LessThanOrEqual:
+    """On the site's own day."""
+    years_before = Func(
+        TruncDate(at, tzinfo=ZoneInfo(site.zone)),
+        template=f"(%(expressions)s - interval '{CHILD_UNDER.value} years')::date",
+        output_field=DateField(),
+    )
+    return LessThanOrEqual(F(born), years_before)
 
 
 @transaction.atomic
