@@ -335,3 +335,11 @@ def test_a_death_is_recorded_with_who_said_it():
     assert client.post(url, died | {"record-source": "The ward"}).status_code == 302
     assert state(message) == "taken_back"
     assert "The patient has died" in client.get(reverse("correspondence:message", args=[message.pk])).content.decode()
+
+
+def test_the_recovery_s_own_page_says_how_far_word_has_come():
+    morning = morning_of()
+    row = accepted(morning)
+    page = client_of(morning.lead).get(reverse("scheduling:recover", args=[row.root_event])).content.decode()
+    assert "Waits to leave" in page and "The text" in page
+    assert all(reverse("correspondence:message", args=[m.pk]) in page for m in of(row))

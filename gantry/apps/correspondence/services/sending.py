@@ -170,7 +170,7 @@ def fail(row: PatientMessage, reason: str, *, now: datetime) -> bool:
         OutboxMessage.objects.filter(pk=row.message_id).update(owner=owner.pk if owner else None)
     record(
         row, EventKind.MESSAGE_FAILED, now=now, by=POSTMAN,
-        data={"channel": row.channel, "reason": reason[:300], "owner_name": owner.name if owner else ""},
+        data={"channel": row.channel, "reason": reason[:300], "owner": owner.name if owner else ""},
     )  # fmt: skip
     booking.log_attempt(
         row.referral, channel=CHANNELS[row.channel], outcome="not_delivered", note=reason[:200],

@@ -39,6 +39,12 @@ from gantry.reference.messages import LEAD
 DOOR = "messages"
 WHO_RINGS = (Role.BOOKING_COORDINATOR, Role.SESSION_LEAD)
 NO_NUMBER = "There is no telephone number of ours to give: say it"
+ABOUT = {
+    Occasion.BOOKED: "their time",
+    Occasion.MOVED: "their new time",
+    Occasion.CANCELLED: "a time that is cancelled",
+    Occasion.RESTORED: "the first time, which holds again",
+}
 PREPARES = frozenset({"insulin"})
 NO_ANAESTHETIC = frozenset({"", "none"})
 
@@ -135,9 +141,9 @@ def keep(
         organisation=appointment.referral.provider_id,
         not_before=now + hold_back if hold_back else None,
     )
-    data = {"channel": way.channel.value, "occasion": occasion.value, "why": way.why}
+    data = {"channel": way.channel.value, "about": ABOUT[occasion], "because": way.why[:1].lower() + way.why[1:]}
     if row.owner is not None:
-        data["owner_name"] = row.owner.name
+        data["owner"] = row.owner.name
     record(row, EventKind.MESSAGE_WRITTEN, now=now, by=by, cause=cause, data=data, outbox=() if rung else (outgoing,))
     if not rung:
         row.message = OutboxMessage.objects.get(key=outgoing.key)

@@ -82,7 +82,6 @@ LISTING = Listing(
             "channel", "By", lambda rows, value: rows.filter(channel=value), [(c.value, w) for c, w in CHANNELS.items()]
         ),
         Search("q", "Family name", search),
-        Search("under", "Recovery", together),
     ),
     default_sort="concerns",
 )
@@ -90,7 +89,9 @@ LISTING = Listing(
 
 @requires(Verb.BOOK, Verb.OWN_FAILURES)
 def messages_list(request: HttpRequest) -> HttpResponse:
-    rows = PatientMessage.objects.for_user(request.acting.scope)
+    rows, under = PatientMessage.objects.for_user(request.acting.scope), request.GET.get("under", "")
+    if under:
+        rows = together(rows, under)
     counts = rows.aggregate(**{each: Count("pk", filter=test) for each, (_, test, _) in LISTS.items() if each != "all"})
     name = request.GET.get("list", "")
     # Who has to ring somebody sees those first; else everything.
@@ -99,14 +100,20 @@ def messages_list(request: HttpRequest) -> HttpResponse:
     if LISTING.wants_csv(request):
         return LISTING.csv(request, chosen, f"messages-{name}.csv")
     cards = [
-        Card(words, counts[each], href=f"?list={each}", tone=tone if counts[each] and tone == "late" else current(each, name))
+        Card(words, counts[each], href=f"?list={each}" + (f"&under={under}" if under else ""), tone=tone if counts[each] and tone == "late" else current(each, name))
         for each, (words, _, tone) in LISTS.items()
         if each != "all"
     ]  # fmt: skip
     return render(
         request,
         "correspondence/list.html",
-        {"listing": LISTING.page(request, chosen), "cards": cards, "name": name, "heading": LISTS[name][0]},
+        {
+            "listing": LISTING.page(request, chosen),
+            "cards": cards,
+            "name": name,
+            "heading": LISTS[name][0],
+            "under": under,
+        },
     )
 
 

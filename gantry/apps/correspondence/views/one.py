@@ -45,7 +45,10 @@ def page(request: HttpRequest, row: PatientMessage, *, status: int = 200, **more
         "tries": row.message.tries.order_by("at", "pk")[:50] if row.message else [],
         "timeline": words.timeline(row.pk),
         "may_ring": may_ring and row.state in OPEN and not row.referral.patient.died_on,
-        "may_try": may_ring and (state, MessageEvent.TRY_AGAIN) in MESSAGE and row.message_id,
+        "may_try": may_ring
+        and (state, MessageEvent.TRY_AGAIN) in MESSAGE
+        and row.message_id
+        and row.concerns_at > request.now,
         "rang": RangForm(now=request.now),
         "record": RecordForm(
             now=request.now,

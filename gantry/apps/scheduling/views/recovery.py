@@ -14,15 +14,19 @@ from gantry.apps.accounts.access import requires
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale
 from gantry.apps.booking.models import Appointment
+from gantry.apps.correspondence.models import PatientMessage
+from gantry.apps.correspondence.views.listing import TAGS
 from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy.views.sites import sites_for
 from gantry.apps.scheduling.models import RecoveryPlan
 from gantry.apps.scheduling.services import network, recovering, reopening, undoing
 from gantry.apps.scheduling.services.recovering import Looked
 from gantry.apps.scheduling.services.refusals import NotPossible
+from gantry.apps.ui.parts import Tag
 from gantry.apps.ui.wording import pluralise
 from gantry.domain.access import Verb
 from gantry.domain.events import CauseCode, EventKind
+from gantry.domain.message import MessageState
 from gantry.domain.scheduling.failures import Standing, protected, standing
 from gantry.domain.scheduling.recovery import Move, Need, NeedKind, Option, given_less, lengthening_rule
 from gantry.reference.causes import said as cause_said
@@ -114,7 +118,10 @@ def network_page(request: HttpRequest, root: Event, sites: list[UUID]) -> HttpRe
                 )
             else:
                 done = network.accept_all(root, sites, now=now, by=by)
-                messages.success(request, f"Accepted for {pluralise(len(done), 'site')}. Nobody has been told yet.")
+                messages.success(
+                    request,
+                    f"Accepted for {pluralise(len(done), 'site')}. Word leaves in two minutes: until then an undo reaches nobody.",
+                )
         except NotPossible as refused:
             for reason in refused.reasons:
                 messages.error(request, reason)
@@ -178,10 +185,17 @@ def site_page(request: HttpRequest, root: Event, site: Site) -> HttpResponse:
                     (m, visible.get(str(m.was_id)) or name_if_seen(request, m.was)) for m in done if not m.undone
                 ],
                 "why_not_undone": undoing.why_not_undone(row) if row.state == "accepted" else [],
+                "word": word_of(request, row),
                 "may_accept": request.acting.may(Verb.OWN_FAILURES),
                 "shut": reopening.still_shut(root, site, now=request.now),
             },
         )  # fmt: skip
+
+
+def word_of(request: HttpRequest, row: RecoveryPlan) -> dict[UUID, tuple[PatientMessage, Tag]]:
+    """What each of them has been written, and how far it has come."""
+    found = PatientMessage.objects.for_user(request.acting.scope).filter(under=row.pk)
+    return {message.appointment_id: (message, TAGS[MessageState(message.state)]) for message in found}
 
 
 def act(request: HttpRequest, root: Event, site: Site, what: str) -> None:
