@@ -76,7 +76,7 @@ def test_when_they_can_come_is_noted_and_kept():
         morning.booked[0].referral, noting.Times(time(7)), why="Now early", now=NOW, by=actor(morning.lead)
     )  # fmt: skip
     page = client.get(of_visit(morning, 0)).content.decode()
-    assert "Now early" in page and "suits them" not in page, "what they said last holds"
+    assert "Now early" in page and "suits them, as they said" not in page, "what they said last holds"
 
 
 def test_nobody_of_another_network_asks_why():

@@ -289,7 +289,7 @@ def test_the_forms_note_doors_fittings_and_terms(monkeypatch):
         "£120.00 for a run and £85.50 for a GBq; at least 2,000 MBq"
         in client.post(url, terms, follow=True).content.decode()
     )
-    fittings = {"what": "fittings", "fittings-scanner": str(morning.scanner.pk), "fittings-has": ["contrast_injector"]}
+    fittings = {"what": f"fittings-{morning.scanner.pk}", f"fittings-{morning.scanner.pk}-has": ["contrast_injector"]}
     assert "Contrast injector; table to 200 kg" in client.post(url, fittings, follow=True).content.decode()
     assert client.post(url.replace(TUESDAY.isoformat(), "someday"), {}).status_code == 404
     assert Client().get(url).status_code == 302

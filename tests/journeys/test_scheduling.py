@@ -6,7 +6,9 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from gantry.domain.access import Role
 from tests.apps.broken_morning import KNOWN, TUESDAY, make_morning
+from tests.apps.factories import make_person
 from tests.journeys.axe import assert_accessible, assert_fits
 from tests.journeys.test_scan_day import look, sign_in
 
@@ -89,3 +91,49 @@ def test_what_went_wrong_is_said_and_recovered_and_the_network_sees_it(live_serv
     page.set_viewport_size({"width": 320, "height": 820})
     assert_accessible(page)
     assert_fits(page)
+
+
+def test_a_scan_is_moved_by_keys_and_its_page_says_why(live_server: LiveServer, page: Page) -> None:
+    morning = make_morning(6)
+    sign_in(page, live_server, morning.lead)
+    page.set_viewport_size({"width": 1180, "height": 820})
+    address = live_server.url + reverse("scheduling:day", args=[morning.made.site.pk, TUESDAY.isoformat()])
+    page.goto(address)
+    page.locator(".dayline__visit").last.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-moved]")).to_contain_text("Where it was: arrives 10:00")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-moved]")).to_contain_text("Arrives 11:05 on Scanner 1")
+    assert_accessible(page)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Your draft changes 1 person")).to_be_visible()
+    expect(page.get_by_role("table", name="The draft's costs")).to_contain_text("Difference")
+    assert_accessible(page)
+    page.locator(".dayline__visit").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Why 08:50?")).to_be_visible()
+
+
+def test_why_a_time_what_a_day_reckons_with_and_what_it_weighs(live_server: LiveServer, page: Page) -> None:
+    morning = make_morning(3)
+    lead = make_person(Role.CLINICAL_LEAD, morning.made.provider)
+    sign_in(page, live_server, lead)
+    look(page, live_server, "scheduling:weights")
+    page.get_by_label("I have read these values").check()
+    page.get_by_role("button", name="Sign", exact=True).click()
+    expect(page.get_by_role("heading", name=f"Signed by {lead.name}")).to_be_visible()
+    page.context.clear_cookies()
+    sign_in(page, live_server, morning.lead)
+    look(page, live_server, "scheduling:visit", morning.booked[2].pk)
+    page.get_by_label("Must come by").fill("8:00")
+    page.get_by_label("Why").fill("Ambulance leaves the ward at seven")
+    page.get_by_role("button", name="Note it").click()
+    expect(page.get_by_text("Ambulance leaves the ward at seven").first).to_be_visible()
+    look(page, live_server, "scheduling:reckons", morning.made.site.pk, TUESDAY.isoformat())
+    page.get_by_label("Overtime from").fill("12:00")
+    page.get_by_role("button", name="Note it for the doors").click()
+    expect(page.get_by_role("row", name="Overtime from 12:00")).to_be_visible()
+    look(page, live_server, "scheduling:day", morning.made.site.pk, TUESDAY.isoformat())
+    expect(page.get_by_role("heading", name="Booked closer than the rows allow")).to_be_visible()

@@ -37,6 +37,7 @@ HOME: tuple[tuple[Role, str], ...] = (
     (Role.SESSION_LEAD, "desk:watch"),
     (Role.REPORTER, "reporting:list"),
     (Role.MANAGER, "quality:measures"),
+    (Role.CLINICAL_LEAD, "scheduling:weights"),
 )
 
 

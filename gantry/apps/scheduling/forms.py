@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django import forms
 
+from gantry.apps.estate.models import Scanner
 from gantry.apps.scheduling.models import Attendance, Fitting
 from gantry.apps.scheduling.services.noting import Doors, Times
 from gantry.apps.ui.fields import DateField, Input, NumberField, TimeField
@@ -138,13 +139,21 @@ ACTS: dict[str, tuple[str, str]] = {
 
 
 class DoorsForm(Form):
+    marks_optional = False
     doors_open = TimeField(label="Doors open", required=False)
     doors_close = TimeField(label="Doors close", required=False)
     paid_until = TimeField(label="Overtime from", required=False)
     injectors = forms.IntegerField(
         label="Injections at once", required=False, min_value=1, max_value=20, widget=Input(width="2")
     )
-    layout = (Section("Doors and hands", ("doors_open:3", "doors_close:3", "paid_until:3", "injectors:3")),)
+    layout = (
+        Section(
+            "Doors, overtime, injections",
+            ("doors_open:6", "doors_close:6"),
+            ("paid_until:6", "injectors:6"),
+            hint="Empty is not said",
+        ),
+    )
 
     def given(self) -> Doors:
         return Doors(**{name: self.cleaned_data[name] for name in self.fields})
@@ -155,18 +164,21 @@ class PeopleForm(Form):
     starts = TimeField(label="From")
     ends = TimeField(label="Until")
     people = forms.IntegerField(label="How many", min_value=1, max_value=9, initial=1, widget=Input(width="2"))
-    layout = (Section("Somebody is here", ("kind:4", "starts:3", "ends:3", "people:2")),)
+    layout = (Section("Somebody is here", ("kind:12",), ("starts:4", "ends:4", "people:4")),)
 
 
 class FittingsForm(Form):
-    scanner = forms.ChoiceField(label="Scanner")
+    """One scanner's. What nobody has said yet is shown as the site has it."""
+
+    marks_optional = False
     has = forms.MultipleChoiceField(
         label="It has", choices=Fitting.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
 
-    def __init__(self, *args: Any, scanners: Iterable[tuple[str, str]], **kw: Any):
+    def __init__(self, *args: Any, scanner: Scanner, **kw: Any):
         super().__init__(*args, **kw)
-        self.fields["scanner"].choices = list(scanners)
+        self.scanner = scanner
+        self.fields["has"].label = f"{scanner.name} has"
 
 
 class TermsForm(Form):
@@ -176,7 +188,7 @@ class TermsForm(Form):
     least = NumberField(label="Smallest order", unit="MBq", width="5", min_value=0, max_digits=7, decimal_places=0)
     run = NumberField(label="For a run, £", width="5", min_value=0, max_digits=7, decimal_places=2)
     gbq = NumberField(label="For a GBq, £", width="5", min_value=0, max_digits=7, decimal_places=2)
-    layout = (Section("Terms", ("of:6", "least:2", "run:2", "gbq:2")),)
+    layout = (Section("A supplier's terms", ("of:12",), ("least:12",), ("run:6", "gbq:6")),)
 
     def __init__(self, *args: Any, suppliers: Iterable[tuple[str, str]], **kw: Any):
         super().__init__(*args, **kw)
@@ -192,8 +204,15 @@ class TimesForm(Form):
     suits_from = TimeField(label="A scan suits from", required=False)
     suits_to = TimeField(label="Until", required=False)
     why = forms.CharField(label="Why", max_length=200, widget=Input(autocomplete="off"))
+    marks_optional = False
     layout = (
-        Section("When they can come", ("arrive_from:3", "arrive_by:3", "suits_from:3", "suits_to:3"), ("why:12",)),
+        Section(
+            "When they can come",
+            ("arrive_from:6", "arrive_by:6"),
+            ("suits_from:6", "suits_to:6"),
+            ("why:12",),
+            hint="Empty is not said. A plan keeps when they can come; outside what suits them counts as waiting",
+        ),
     )
 
     def given(self) -> Times:

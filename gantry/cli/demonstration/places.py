@@ -24,6 +24,7 @@ from gantry.apps.estate.services import add_device
 from gantry.apps.radiopharmacy import services as radiopharmacy
 from gantry.apps.radiopharmacy.models import Permit, SupplyRun
 from gantry.apps.radiopharmacy.services.sources import SourceFacts, leak_test, receive_source
+from gantry.apps.scheduling.services.noting import Doors, note_doors, note_terms
 from gantry.domain.events import system
 from gantry.domain.instrument import DeviceKind
 from gantry.gateways.emulators.addresses import HOSPITAL
@@ -35,8 +36,12 @@ LONDON = ZoneInfo("Europe/London")
 NAME = "Northern PET-CT"
 WEEKS = timedelta(weeks=6)
 PAPERS = timedelta(days=3 * 365)
-CALIBRATOR = "Calibrator 1"
+CALIBRATOR, INJECTOR, METER = "Calibrator 1", "Injector 1", "Meter 1"
+INJECTOR_AT = {"RBV01": "INJRBV1"}
+"""The sites with an automatic injector, and the title under which it sends its dose reports."""
 RUN_MBQ = {"FDG": 14_000.0, "PSMA-1007": 4_000.0}
+LEAST_ORDER_MBQ, RUN_PENCE, GBQ_PENCE = 1_500.0, 12_000, 21_000
+"""Invented: a plan's costs should be seen in pounds."""
 FIRST_RUN_BEFORE_OPENING = timedelta(minutes=40)
 RUNS_APART = timedelta(hours=5, minutes=30)
 CUT_OFF_HOUR = time(16, 0)
@@ -146,7 +151,19 @@ def make_site(network: Network, organisations: dict[str, Organisation], facts: S
         valid_to=(now + PAPERS).date(),
     )
     make_hot_lab(site, began, now)
+    make_day_facts(site, organisations[SUPPLIER], began)
     return site
+
+
+def make_day_facts(site: Site, supplier: Organisation, began: datetime) -> None:
+    """What the site's days are reckoned with: two may inject at once, and the supplier's terms."""
+    by = system("demonstration")
+    note_doors(site, Doors(injectors=2), now=began, by=by)
+    for tracer in RUN_MBQ:
+        note_terms(
+            site, supplier, tracer, least_mbq=LEAST_ORDER_MBQ, price_pence=RUN_PENCE,
+            price_pence_per_gbq=GBQ_PENCE, now=began, by=by,
+        )  # fmt: skip
 
 
 def make_hot_lab(site: Site, began: datetime, now: datetime) -> None:
@@ -155,6 +172,14 @@ def make_hot_lab(site: Site, began: datetime, now: datetime) -> None:
         site, kind=DeviceKind.CALIBRATOR, name=CALIBRATOR, manufacturer="Invented", serial=f"DEMO-C-{site.ods_code}",
         scale_percent=1.5, reading_percent=0.5,
     )  # fmt: skip
+    if ae_title := INJECTOR_AT.get(site.ods_code):
+        add_device(
+            site, kind=DeviceKind.INJECTOR, name=INJECTOR, manufacturer="Invented", serial=f"DEMO-I-{site.ods_code}",
+            ae_title=ae_title,
+        )  # fmt: skip
+        add_device(
+            site, kind=DeviceKind.GLUCOMETER, name=METER, manufacturer="Invented", serial=f"DEMO-M-{site.ods_code}"
+        )
     Permit.objects.create(
         site=site, number=f"DEMO-P-{site.ods_code}", nuclide=F18.symbol, holding_mbq=60_000, sewer_mbq_a_month=80_000,
         accumulation_days=30, valid_from=began.date(), valid_to=(now + PAPERS).date(), assumed=True,

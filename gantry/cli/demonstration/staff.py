@@ -52,6 +52,7 @@ PROVIDERS: tuple[Staff, ...] = (
     Staff(Role.RADIOGRAPHER, "RBV", "Kit Skinner", "HCPC RA71008"),
     Staff(Role.RADIOGRAPHER, "R0A", "Jo Brewer", "HCPC RA71009"),
     Staff(Role.PRACTITIONER, "RBV", "Dr Vera Mason", "GMC C7100010"),
+    Staff(Role.CLINICAL_LEAD, PROVIDER, "Dr Cleo Mercer", "GMC C7100011"),
 )
 
 

@@ -15,7 +15,7 @@ from gantry.apps.audit.services import Stale
 from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy.views.sites import site_for, sites_for
-from gantry.apps.scheduling.drawing import day_svg, left_at
+from gantry.apps.scheduling.drawing import day_svg, left_at, tracers_here
 from gantry.apps.scheduling.forms import ChangeForm, PublishForm
 from gantry.apps.scheduling.models import Lock, PlanVersion
 from gantry.apps.scheduling.services import drafting, proposing, recovering
@@ -215,13 +215,23 @@ def lines(judged: Judged, names: dict[str, str]) -> list[Line]:
     return sorted(found, key=lambda each: (each.scan, each.name))
 
 
-def hours(built: Built, judged: Judged) -> list[tuple[datetime, float]]:
+@dataclass(frozen=True, slots=True)
+class ByHour:
+    """MBq left of each tracer at each full hour, by the plan."""
+
+    at: tuple[datetime, ...]
+    left: tuple[tuple[str, tuple[float, ...]], ...]
+
+
+def hours(built: Built, judged: Judged) -> ByHour | None:
     minutes = [v.injection_min for v in judged.plan.visits]
     if not minutes:
-        return []
-    return [
-        (built.at(m), left_at(built, judged.plan, m)) for m in range(min(minutes) // 60 * 60, max(minutes) + 61, 60)
-    ]
+        return None
+    full = range(min(minutes) // 60 * 60, max(minutes) + 61, 60)
+    left = tuple(
+        (tracer, tuple(left_at(built, judged.plan, m, tracer) for m in full)) for tracer in tracers_here(built)
+    )
+    return ByHour(tuple(built.at(m) for m in full), left)
 
 
 def costs(judged: Judged) -> list[tuple[str, ...]]:

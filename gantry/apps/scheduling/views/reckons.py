@@ -17,9 +17,13 @@ from gantry.apps.scheduling.forms import DoorsForm, FittingsForm, PeopleForm, Te
 from gantry.apps.scheduling.models import PeopleSession
 from gantry.apps.scheduling.services import noting
 from gantry.apps.scheduling.services.reckoned import Held, held
+from gantry.apps.scheduling.services.reckoning import usual_fittings
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.apps.ui.forms import Form
 from gantry.domain.access import Verb
+
+HEADED = {"doors": "the doors", "people": "this session", "terms": "this supplier"}
+"""What each form is about, for the name of its button."""
 
 
 @requires(Verb.SEE_BOARD)
@@ -36,7 +40,7 @@ def reckons(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
         what = request.POST.get("what", "")
         shown = forms_of(request, rows, what, zone)
         form = shown.get(what)
-        if request.method == "POST" and may_note and noted(request, place, local, what, form, rows, zone):
+        if request.method == "POST" and may_note and noted(request, place, local, what, form, zone):
             return redirect("scheduling:reckons", place.pk, local.isoformat())
         wrong = form is not None and bool(form.errors)
         return render(
@@ -46,7 +50,7 @@ def reckons(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
                 "site": place,
                 "on": local,
                 "rows": rows,
-                "forms": shown,
+                "forms": [(name, HEADED.get(name, "this scanner"), form) for name, form in shown.items()],
                 "posted": form if wrong else None,
                 "may_note": may_note,
             },
@@ -66,9 +70,10 @@ def forms_of(request: HttpRequest, rows: Held, what: str, zone: ZoneInfo) -> dic
         "doors": DoorsForm(given("doors"), prefix="doors", initial=doors, **common),
         "people": PeopleForm(given("people"), prefix="people", **common),
     }
-    if rows.scanners:
-        scanners = [(str(s.pk), s.name) for s in rows.scanners]
-        found["fittings"] = FittingsForm(given("fittings"), prefix="fittings", scanners=scanners, **common)
+    for scanner in rows.scanners:
+        row, name = rows.fitted.get(scanner.pk), f"fittings-{scanner.pk}"
+        has = sorted(row.has if row else usual_fittings(rows.site))
+        found[name] = FittingsForm(given(name), prefix=name, scanner=scanner, initial={"has": has}, **common)
     if rows.suppliers:
         pairs = [(f"{supplier.pk}|{tracer}", f"{tracer} from {supplier.name}") for supplier, tracer in rows.suppliers]
         found["terms"] = TermsForm(given("terms"), prefix="terms", suppliers=pairs, **common)
@@ -76,7 +81,7 @@ def forms_of(request: HttpRequest, rows: Held, what: str, zone: ZoneInfo) -> dic
 
 
 def noted(
-    request: HttpRequest, site: Site, on: date, what: str, form: Form | None, rows: Held, zone: ZoneInfo
+    request: HttpRequest, site: Site, on: date, what: str, form: Form | None, zone: ZoneInfo
 ) -> bool:  # fmt: skip
     """True when the page is to be loaded again."""
     now, by = request.now, request.acting.actor
@@ -95,8 +100,7 @@ def noted(
                 ends_at=at(on, given["ends"], zone), people=given["people"], now=now, by=by,
             )  # fmt: skip
         elif isinstance(form, FittingsForm):
-            scanner = next(s for s in rows.scanners if str(s.pk) == form.cleaned_data["scanner"])
-            noting.note_fittings(scanner, form.cleaned_data["has"], site, now=now, by=by)
+            noting.note_fittings(form.scanner, form.cleaned_data["has"], site, now=now, by=by)
         elif isinstance(form, TermsForm):
             key, _, tracer = form.cleaned_data["of"].partition("|")
             noting.note_terms(

@@ -1,6 +1,5 @@
 """One visit of a day: why it is at its time, what the next best would cost, and when the patient can come."""
 
-from datetime import timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -80,11 +79,18 @@ def shown(request: HttpRequest, row: Appointment, found: Explained, zone: ZoneIn
             "scan_at": built.at(then.scan_min),
             "scanner": built.scanners[then.scanner],
             "typed": clock(arrives, zone),
-            "later": int(abs(built.at(then.scan_min) - at) / timedelta(minutes=1)),
+            "later": lasting(abs(then.scan_min - found.visit.scan_min)),
             "sooner": then.scan_min < found.visit.scan_min,
             "costs": list(zip(COSTS, changed(found.other.more, priced_runs=priced_runs), strict=True)),
         }
     return facts
+
+
+def lasting(minutes: int) -> str:
+    hours, rest = divmod(minutes, 60)
+    said = [f"{hours} hour{'' if hours == 1 else 's'}"] if hours else []
+    said += [f"{rest} minutes"] if rest or not hours else []
+    return " ".join(said)
 
 
 def labelled(need: str) -> str:

@@ -14,7 +14,8 @@ ANOTHER = "a patient of another organisation"
 def worded(said: str, built: Built, names: Mapping[str, str], zone: ZoneInfo) -> str:
     """People, scanners, runs and sites by name. A minute at the end is a clock time."""
     for ref in built.appointments:
-        said = said.replace(ref, names.get(ref, ANOTHER))
+        name = names.get(ref, ANOTHER)
+        said = said.replace(f", {ref}", f" and {name}").replace(ref, name)
     for ref, scanner in built.scanners.items():
         said = said.replace(ref, scanner.name)
     for ref, row in built.allotments.items():
