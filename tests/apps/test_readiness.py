@@ -97,7 +97,7 @@ def test_the_list_puts_first_whom_to_ring_and_a_call_is_one_form(client, network
     url = reverse("booking:ready") + f"?site={settled.site_id}&on={on}"
     page = client.get(url).content.decode()
     first, second = (page.index(row.referral.patient.name) for row in (waiting, settled))
-    assert first < second and "not asked of them" in page
+    assert first < second and "not needed" in page
     form = reverse("booking:readiness", args=[waiting.pk])
     shown = client.get(form).content.decode()
     assert "A plan for meals, tablets and insulin?" in shown and "nothing to eat for 6 hours" in shown

@@ -173,3 +173,17 @@ def test_the_merge_posts_on_top_of_the_new_version(rf: RequestFactory) -> None:
     assert '<input type="hidden" name="version" value="8">' in html
     assert '<input type="hidden" name="initial-weight_kg" value="74">' in html
     assert 'name="weight_kg" value="72"' in html and 'name="weight_kg" value="74"' in html
+
+
+class AsUsual(Form):
+    left = forms.CharField(label="Left")
+    meter = forms.CharField(label="Meter")
+    layout = (Section("What", "left"), Section("Measured", "meter", folded=True))
+
+
+def test_a_folded_section_says_what_it_holds_and_opens_while_something_is_missing() -> None:
+    held = drawn(AsUsual(initial={"meter": "Calibrator 1"}))
+    assert '<details class="form-section form-section--folded"><summary' in held
+    assert "Measured: Calibrator 1</summary>" in held
+    empty = drawn(AsUsual())
+    assert '<details class="form-section form-section--folded" open>' in empty and ">Measured</summary>" in empty

@@ -47,7 +47,7 @@ def test_a_doubt_is_stopped_by_name_and_every_becquerel_is_asked_for(
     # when a syringe is drawn whose volume cannot hold what was typed, then both are said
     page.goto(live_server.url + reverse("tracer:draw", args=[batch.pk]) + f"?for={visit.appointment_id}")
     expect(page.get_by_text("Effective dose of the tracer")).to_be_visible()
-    page.get_by_label("Measured in the syringe").fill("250")
+    page.get_by_label("In the syringe").fill("250")
     page.get_by_label("Volume").fill("2.5")
     page.get_by_label("Instrument").fill("Calibrator 2")
     page.get_by_role("button", name="Record the dose").click()
@@ -75,7 +75,7 @@ def test_a_doubt_is_stopped_by_name_and_every_becquerel_is_asked_for(
     bench.get_by_label("Measured", exact=True).fill("6000")
     bench.get_by_label("Instrument").fill("Calibrator 1")
     page.get_by_role("button", name="Put it in the ledger").click()
-    expect(page.get_by_text("Does not add up:")).to_be_visible()
+    expect(page.get_by_text("Does not add up:", exact=True)).to_be_visible()
     page.get_by_text("Ledger,").click()
     expect(page.get_by_text("look", exact=True).first).to_be_visible()
     look(page, live_server, "tracer:batch", batch.pk)

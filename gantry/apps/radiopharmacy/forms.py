@@ -45,6 +45,9 @@ WASTED = (
 BY_PATIENT = frozenset({CauseCode.DID_NOT_ATTEND, CauseCode.PATIENT_CANCELLED})
 
 
+WHEN = "For example, now, 4 minutes ago or 14:16"
+
+
 def activity(label: str, **more: Any) -> NumberField:
     more.setdefault("min_value", 0)
     return NumberField(label=label, unit="MBq", width="5", max_digits=9, decimal_places=2, **more)
@@ -162,8 +165,8 @@ class PapersForm(Form):
     )
     surface = msv_per_h("Measured on the surface", required=False)
     one_metre = msv_per_h("Measured at one metre", required=False)
-    received_at = MomentField(label="Received", initial="now")
-    measured_at = MomentField(label="Measured", initial="now")
+    received_at = MomentField(label="Received", initial="now", help_text="")
+    measured_at = MomentField(label="Measured", initial="now", help_text="")
     instrument = instrument()
 
     PACKAGE = Section(
@@ -209,7 +212,7 @@ class ReceiveForm(PapersForm):
             ("expires_at:4", "volume_ml:4"),
         ),
         PapersForm.PACKAGE,
-        Section("Our measurement", ("measured_mbq:4", "measured_at:4", "instrument:4"), ("barcode:4",)),
+        Section("Our measurement", ("measured_mbq:4", "measured_at:4", "instrument:4"), ("barcode:4",), hint=WHEN),
     )
 
     def facts(self) -> DeliveryFacts:
@@ -231,7 +234,9 @@ class UnitDosesForm(PapersForm):
         Section("The supplier's papers", ("number:4", "reference_at:4", "expires_at:4")),
         PapersForm.PACKAGE,
         Section(
-            "Our measurement", ("measured_at:4", "instrument:4"), hint="Of every syringe that has no time of its own."
+            "Our measurement",
+            ("measured_at:4", "instrument:4"),
+            hint=f"Of every syringe that has no time of its own. {WHEN}",
         ),
     )
 
@@ -326,23 +331,22 @@ DRAWN = tuple(dict.fromkeys(fact.value.nuclide.symbol for fact in TRACERS.values
 
 
 class DrawForm(Form):
-    """For whom, how much by the calibrator, when. The barcode is made if the syringe has none."""
+    """For whom and how much; the rest is as it was for the dose before. The barcode is made if the syringe has none."""
 
     appointment = forms.ChoiceField(label="For", required=False)
-    activity_mbq = activity("Measured in the syringe", min_value=1)
-    at = MomentField(label="Measured", initial="now")
+    activity_mbq = activity("In the syringe", min_value=1)
+    at = MomentField(label="At", initial="now", help_text=WHEN)
     volume_ml = NumberField(label="Volume", unit="mL", required=False, max_digits=5, decimal_places=2, min_value=0)
     instrument = instrument()
     nuclide = set_to()
     barcode = forms.CharField(
-        label="Syringe barcode", required=False, max_length=40, widget=Input(width="20", autocomplete="off")
+        label="Barcode", required=False, max_length=40, widget=Input(width="20", autocomplete="off")
     )
     override_reason = forms.CharField(label="Draw it all the same, because", required=False, max_length=400)
     already_happened = forms.BooleanField(label="It has been drawn all the same: record it", required=False)
     layout = (
-        Section(
-            "Dose", "appointment", ("activity_mbq:4", "at:4", "volume_ml:4"), ("instrument:4", "nuclide:4", "barcode:4")
-        ),
+        Section("Dose", "appointment", ("activity_mbq:4", "volume_ml:4", "barcode:4")),
+        Section("Measured", ("at:4", "instrument:4", "nuclide:4"), folded=True),
     )
 
     def __init__(self, *args: Any, people: Iterable[tuple[str, str]], refused: bool = False, **kwargs: Any) -> None:
@@ -354,10 +358,13 @@ class DrawForm(Form):
 
 class ResidualForm(Form):
     activity_mbq = activity("Left in the syringe")
-    at = MomentField(label="Measured", initial="now")
+    at = MomentField(label="At", initial="now", help_text=WHEN)
     instrument = instrument()
     nuclide = set_to()
-    layout = (Section("Residual", ("activity_mbq:3", "at:3", "instrument:3", "nuclide:3")),)
+    layout = (
+        Section("Residual", ("activity_mbq:4",)),
+        Section("Measured", ("at:4", "instrument:4", "nuclide:4"), folded=True),
+    )
 
 
 class CheckForm(Form):

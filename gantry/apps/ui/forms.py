@@ -22,16 +22,21 @@ _drawn_blank: WeakKeyDictionary[Environment, dict[tuple[str, str], Markup]] = We
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A fieldset of a dense form. Each row names its fields; 'weight_kg:3' takes 3 of the row's 12 columns."""
+    """A fieldset of a dense form. Each row names its fields; 'weight_kg:3' takes 3 of the row's 12 columns.
+
+    Folded, it shows in one line what its fields hold, and opens by itself while one of them is missing or wrong.
+    """
 
     legend: str
     rows: tuple[tuple[str, ...], ...]
     hint: str = ""
+    folded: bool = False
 
-    def __init__(self, legend: str, *rows: Sequence[str] | str, hint: str = "") -> None:
+    def __init__(self, legend: str, *rows: Sequence[str] | str, hint: str = "", folded: bool = False) -> None:
         object.__setattr__(self, "legend", legend)
         object.__setattr__(self, "rows", tuple((row,) if isinstance(row, str) else tuple(row) for row in rows))
         object.__setattr__(self, "hint", hint)
+        object.__setattr__(self, "folded", folded)
 
 
 def without_nul(data: QueryDict) -> QueryDict:
@@ -93,12 +98,14 @@ def render_form(env: Environment, form: forms.Form) -> Markup:
     placed = revealed | {bound.name for bound in form.hidden_fields()}
     sections = []
     for section in getattr(form, "layout", ()):
-        rows = []
+        rows, names = [], []
         for row in section.rows:
             cells = [cell.partition(":") for cell in row]
-            placed |= {name for name, _, _ in cells}
+            names += [name for name, _, _ in cells]
             rows.append(_row(env, form, [(name, int(span or 12 // len(cells))) for name, _, span in cells]))
-        sections.append(_section(section, Markup("").join(rows)))
+        placed |= set(names)
+        drawn = _folded if section.folded else _section
+        sections.append(drawn(section, Markup("").join(rows), [form[name] for name in names]))
     rest = [name for name in form.fields if name not in placed]
     sections += [_row(env, form, [(name, 12)]) for name in rest]
     return Markup('<div class="{}">{}{}{}</div>').format(
@@ -106,7 +113,16 @@ def render_form(env: Environment, form: forms.Form) -> Markup:
     )
 
 
-def _section(section: Section, body: Markup) -> Markup:
+def _folded(section: Section, body: Markup, fields: Sequence[BoundField]) -> Markup:
+    """What is the same all day, in one line."""
+    asks = any(one.errors or (one.field.required and one.value() in (None, "")) for one in fields)
+    held = ", ".join(str(one.value()) for one in fields if one.value() not in (None, ""))
+    return Markup(
+        '<details class="form-section form-section--folded"{}><summary class="form-section__legend">{}</summary>{}</details>'
+    ).format(Markup(" open") if asks else "", f"{section.legend}: {held}" if held else section.legend, body)
+
+
+def _section(section: Section, body: Markup, _fields: Sequence[BoundField]) -> Markup:
     hint = Markup('<p class="nhsuk-hint">{}</p>').format(section.hint) if section.hint else ""
     return Markup(
         '<fieldset class="nhsuk-fieldset form-section"><legend class="form-section__legend">{}</legend>{}{}</fieldset>'

@@ -38,7 +38,7 @@ def receive(request: HttpRequest, order: UUID) -> HttpResponse:
     )
     zone = zone_of(row.site)
     initial = {
-        "stated_mbq": round(row.activity_mbq, 2),
+        "stated_mbq": f"{row.activity_mbq:.10g}",
         "reference_at": row.run.reference_at,
         "expires_at": row.run.reference_at + USABLE_FOR.value,
         "instrument": usual_instrument(request, row.site),
@@ -71,7 +71,7 @@ def receive_sent(request: HttpRequest, key: UUID) -> HttpResponse:
     zone = zone_of(row.site)
     initial = {
         "number": row.number,
-        "stated_mbq": round(row.activity_mbq, 2),
+        "stated_mbq": f"{row.activity_mbq:.10g}",
         "reference_at": row.reference_at,
         "expires_at": row.expires_at,
         "volume_ml": row.volume_ml,

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from gantry.apps.accounts.access import requires
 from gantry.apps.audit.services import Stale
+from gantry.apps.booking.forms import ITEM_WORDS
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services.readying import Ready
 from gantry.apps.radiopharmacy.forms import FromPlanForm
@@ -51,6 +52,7 @@ class Drawer:
     mbq: float
     chance: float
     ready: Ready
+    missing: str
     worth: str
     """What it is worth to know whether they come; empty where it is nothing."""
 
@@ -152,9 +154,9 @@ def show(
 ) -> RunShown:
     order, run = one.order, one.run
     tariff = one.tariff
-    lines = [(one.without_margin, "What comes on average"), (order.everybody, "If everybody came")]
-    lines += [(each, "Beside it") for each in order.compared]
-    said = "enough if everybody came" if order.best.mbq == order.everybody.mbq else ""
+    lines = [(one.without_margin, "Average"), (order.everybody, "Whole")]
+    lines += [(each, f"{each.mbq / order.everybody.mbq:.0%} of the whole") for each in order.compared]
+    said = "the whole" if order.best.mbq == order.everybody.mbq else ""
     lines = [(order.best, said), *(line for line in lines if line[0].mbq != order.best.mbq)]
     kept: dict[float, Size] = {}
     for each, words in lines:
@@ -171,6 +173,7 @@ def show(
             draw.mbq,
             draw.chance,
             made.ready[draw.patient],
+            ", ".join(ITEM_WORDS[item][0].lower() for item in made.ready[draw.patient].standing.missing),
             pounds(round(worth[draw.patient])) if worth.get(draw.patient, 0) >= 1 else "",
         )
         for draw in order.draws
