@@ -1,6 +1,6 @@
 """What do I read next? For those who report, the scans that wait; for those who referred, the reports that came."""
 
-from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -166,8 +166,8 @@ def reports(request: HttpRequest) -> HttpResponse:
 
 def read_filter(rows: QuerySet, value: str) -> QuerySet:
     if value == "unread":
-        return rows.filter(read_here=False)
-    return rows.filter(acted_here=False) if value == "not_acted" else rows
+        return rows.filter(read_here=None)
+    return rows.filter(acted_here=None) if value == "not_acted" else rows
 
 
 def issued_list(request: HttpRequest) -> Listing:
@@ -213,7 +213,11 @@ def issued(request: HttpRequest) -> HttpResponse:
         Report.objects.for_user(request.acting.scope)
         .annotate(issued_at=F("versions__issued_at"), last_version=F("versions__pk"), number=F("versions__number"))
         .filter(~Exists(later), last_version__isnull=False)
-        .annotate(read_here=Exists(newest.exclude(read_at=None)), acted_here=Exists(newest.exclude(acted_at=None)))
+        # When, and not whether: an EXISTS would be answered for every report there is before the page is cut from them.
+        .annotate(
+            read_here=Subquery(newest.exclude(read_at=None).values("read_at")[:1]),
+            acted_here=Subquery(newest.exclude(acted_at=None).values("acted_at")[:1]),
+        )
         .select_related("procedure__referral__patient")
     )
     listing = issued_list(request)
