@@ -196,7 +196,7 @@ def injected_on_the_page(house: House, browser: Browser, cast: Cast, visit: Visi
     with seat(house, browser, cast.radiographer) as desk:
         page = desk.open(f"/tracer/batches/{batch.pk}/draw/?for={visit.appointment_id}")
         page.fill("[name=activity_mbq]", "250")
-        page.fill("[name=instrument]", "Calibrator 1")
+        expect(page.get_by_text("Measured: now, Calibrator 1, F-18")).to_be_visible()
         desk.press("Record the dose")
         dose = Dose.objects.get()
         desk.open(f"/tracer/doses/{dose.pk}/label/")
@@ -209,7 +209,6 @@ def injected_on_the_page(house: House, browser: Browser, cast: Cast, visit: Visi
         assert dose.state == "administered"
         page = desk.open(f"/tracer/doses/{dose.pk}/")
         page.fill("[name=left-activity_mbq]", "4.2")
-        page.fill("[name=left-instrument]", "Calibrator 1")
         desk.press("Record the residual")
         house.turn(visit.appointment.injection_at + timedelta(minutes=50))
         desk.open(f"/board/{cast.made.site.pk}/")

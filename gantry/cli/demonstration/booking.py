@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from django.db import transaction
 
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
+from gantry.apps.booking.services import readying
 from gantry.apps.correspondence import services as correspondence
 from gantry.apps.referrals.models import RequestedProcedure
 from gantry.apps.referrals.services import authorisation_for
@@ -19,6 +20,7 @@ from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Cause
 from gantry.domain.message import Occasion
 from gantry.domain.network.script import CAUSE, Story, Upset
+from gantry.domain.readiness import Item
 from gantry.solvers.offers import Wish
 
 COMING = (AppointmentState.BOOKED.value, AppointmentState.TOLD.value)
@@ -27,6 +29,7 @@ AFTER_A_DAY = timedelta(days=1)
 MOVES = frozenset({Upset.PATIENT_CANCELS, Upset.PATIENT_MOVES, Upset.WE_MOVE})
 SAID = {Upset.WE_MOVE: "Two radiographers are ill"}
 OFFERS = 12
+RING_FROM, RING_AGAIN = time(9, 20), timedelta(hours=3)
 SLOT_MIN = 25
 LAST_RESORT = Wish()
 
@@ -161,6 +164,27 @@ class Booking:
         if appointment.state == AppointmentState.BOOKED:
             with word.answered(self.stage, appointment.referral_id, now):
                 booking.tell(appointment, channel="phone", now=now, by=self.coordinator.actor)
+            self.stage.clock.done()
+        self.rung_before(appointment, now)
+
+    def rung_before(self, appointment: Appointment, now: datetime) -> None:
+        """On the last working day before; whoever was hard to reach for the booking is so again."""
+        on = appointment.arrival_at.astimezone(LONDON).date() - timedelta(days=1)
+        on -= timedelta(days=max(0, on.weekday() - 4))
+        at = datetime.combine(on, RING_FROM, tzinfo=LONDON) + timedelta(minutes=self.story.wishes.minute_of_day % 120)
+        if at <= now:
+            return
+        if self.story.wishes.calls:
+            self.stage.clock.at(at, lambda moment: self.ready(appointment, {Item.ANSWERED: False}, moment))
+            at += RING_AGAIN
+        open_ = Item.TRANSPORT if self.story.upset is not Upset.NONE else None
+        said = {item: item is not open_ for item in readying.asked(appointment)}
+        self.stage.clock.at(at, lambda moment: self.ready(appointment, said, moment))
+
+    def ready(self, appointment: Appointment, said: dict[Item, bool], now: datetime) -> None:
+        appointment.refresh_from_db()
+        if appointment.state in COMING and not appointment.readiness.filter(at=now).exists():
+            readying.confirm_readiness(appointment, said, now=now, by=self.coordinator.actor)
             self.stage.clock.done()
 
     def change_of_mind(self, appointment: Appointment, now: datetime) -> None:

@@ -27,6 +27,7 @@ from gantry.apps.radiopharmacy.services.sources import SourceFacts, leak_test, r
 from gantry.apps.scheduling.services.noting import Doors, note_doors, note_terms
 from gantry.domain.events import system
 from gantry.domain.instrument import DeviceKind
+from gantry.domain.ordering import Tariff
 from gantry.gateways.emulators.addresses import HOSPITAL
 from gantry.reference.network import ORGANISATIONS, PROVIDER, REFERRERS, SITES, SUPPLIER, ScanningSite
 from gantry.reference.nuclides import F18
@@ -279,5 +280,6 @@ def make_runs(now: datetime, weeks: timedelta) -> None:
                         reference_at=due.due_at,
                         cut_off_at=datetime.combine(on - timedelta(days=1), CUT_OFF_HOUR, tzinfo=LONDON),
                         capacity_mbq=RUN_MBQ[due.tracer],
+                        tariff=Tariff(RUN_PENCE, GBQ_PENCE),
                         assumed=True,
                     )
