@@ -7,7 +7,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from gantry.apps.audit.models import Event
+from gantry.apps.booking import services as booking
+from gantry.apps.booking.models import Appointment
 from gantry.apps.radiopharmacy.models import SupplyRun
+from gantry.apps.scanning.models import ScheduledStep
 from gantry.apps.scheduling.models import WeightsSigned
 from gantry.apps.scheduling.services import drafting, noting
 from gantry.domain.access import Role
@@ -160,3 +163,44 @@ def test_a_signature_that_starts_later_does_not_count_yet():
     page = client_of(morning.lead).get(address(morning)).content.decode()
     assert "Signed by Dr Cleo Mercer, but only from 27 November 2026" in page
     assert KNOWN.date() == TUESDAY
+
+
+# Publishing
+
+
+def test_two_people_change_places_in_one_publish_and_the_worklist_follows():
+    morning = make_morning(3)
+    first, second = morning.booked[:2]
+    client = client_of(morning.lead)
+    client.post(address(morning), tried(morning, f"{second.arrival_at:%H:%M}", 0))
+    page = client.post(address(morning), tried(morning, f"{first.arrival_at:%H:%M}", 1), follow=True).content.decode()
+    assert "Breaks nothing" in page and "changes 2 people" in page
+    page = client.post(
+        address(morning), {"what": "publish", "publish-cause": "list_overrun"}, follow=True
+    ).content.decode()
+    assert "Published" in page
+    now = {row.replaces_id: row for row in Appointment.objects.filter(replaces__in=[first, second])}
+    assert (now[first.pk].arrival_at, now[second.pk].arrival_at) == (second.arrival_at, first.arrival_at)
+    listed = ScheduledStep.objects.filter(state="scheduled").values_list("appointment", flat=True)
+    assert set(listed) == {now[first.pk].pk, now[second.pk].pk, morning.booked[2].pk}
+    assert booking.history_faults() == []
+
+
+def test_a_lock_holds_against_a_proposal_and_a_draft():
+    morning = make_morning(3, told=False)
+    by = actor(morning.lead)
+    for row in morning.booked:
+        drafting.lock(row, reason="Stays", now=NOW, by=by)
+    page = client_of(morning.lead).post(address(morning), {"what": "propose"}, follow=True).content.decode()
+    assert "Nothing to propose" in page
+
+
+def test_the_whole_day_is_asked_as_well_and_nothing_is_changed_by_asking():
+    morning = make_morning(4, told=False)
+    client = client_of(morning.lead)
+    assert "If others may move too" in client.get(of_visit(morning, 1)).content.decode()
+    page = client.post(of_visit(morning, 1), {"what": "wider"}).content.decode()
+    part = page.split("If others may move too")[1].split("</section>")[0]
+    assert "Arrive" in part and "The whole day would then cost" in part and "proved" in part
+    assert "MBq" in part and "no change" in part
+    assert not Event.objects.filter(kind=EventKind.APPOINTMENT_MOVED).exists()

@@ -10,9 +10,11 @@ from gantry.apps.scheduling.services.building import Built, build
 from gantry.apps.scheduling.services.drafting import MOVABLE, Judged, draft_of, judge
 from gantry.apps.scheduling.services.proposing import free_day
 from gantry.apps.scheduling.services.reckoning import Minutes, diabetes_slot
-from gantry.domain.scheduling.costs import Other, next_best
-from gantry.domain.scheduling.problem import Patient, PlannedVisit
+from gantry.domain.scheduling import check
+from gantry.domain.scheduling.costs import Costs, Other, next_best
+from gantry.domain.scheduling.problem import Day, Patient, PlannedVisit
 from gantry.reference.day_plans import weights_on
+from gantry.solvers.day_plan.explain import next_best as best_elsewhere
 from gantry.solvers.day_plan.explain import reasons
 
 
@@ -27,10 +29,21 @@ class Explained:
     weighed: str
     other: Other | None
     movable: bool
+    wider: "Wider | None" = None
 
 
-def explain(row: Appointment, *, now: datetime) -> Explained | None:
-    """None where the appointment is not part of its day any more."""
+@dataclass(frozen=True, slots=True)
+class Wider:
+    """The best day in which this patient has another time and whoever may still move may move too."""
+
+    visit: PlannedVisit | None
+    """None: they would be left out."""
+    more: Costs
+    proved: bool
+
+
+def explain(row: Appointment, *, now: datetime, seconds: float = 0.0) -> Explained | None:
+    """None where the appointment is not part of its day any more. With `seconds`, others may move too: a solver is asked."""
     site: Site = row.site
     on = Minutes(row.arrival_at, site.zone).on
     built, draft = build(site, on, now=now), draft_of(site, on)
@@ -44,7 +57,26 @@ def explain(row: Appointment, *, now: datetime) -> Explained | None:
     free = free_day(built, judged.plan, frozenset(), now=now)
     other = next_best(free, judged.plan, visit.patient) if movable else None
     said = (*reasons(built.day, judged.plan, visit), *of_the_patient(row, patient, built))
-    return Explained(judged, patient, visit, said, weighed(row, patient, built), other, movable)
+    wider = asked_of_the_solver(free, judged, visit, seconds) if movable and seconds else None
+    return Explained(judged, patient, visit, said, weighed(row, patient, built), other, movable, wider)
+
+
+def asked_of_the_solver(day: Day, judged: Judged, visit: PlannedVisit, seconds: float) -> Wider | None:
+    """None where it found none in the time, or no other time keeps every lock."""
+    found = best_elsewhere(day, judged.plan, visit, seconds, 0)
+    if found is None:
+        return None
+    now, then = check.score(day, judged.plan), found.score
+    more = Costs(
+        then.unscanned_weight - now.unscanned_weight,
+        then.moved - now.moved,
+        round(found.pence, 3),
+        round(found.mbq, 3),
+        then.overtime_min - now.overtime_min,
+        then.waiting_min - now.waiting_min,
+        round(then.staff_dose - now.staff_dose, 3),
+    )
+    return Wider(found.visit, more, found.proved)
 
 
 def of_the_patient(row: Appointment, patient: Patient, built: Built) -> list[str]:

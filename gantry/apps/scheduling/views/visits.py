@@ -19,6 +19,11 @@ from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.apps.scheduling.views.days import seen
 from gantry.apps.scheduling.views.wording import COSTS, changed, clock, worded
 from gantry.domain.access import Verb
+from gantry.domain.scheduling.costs import Costs
+from gantry.domain.scheduling.problem import PlannedVisit
+
+SECONDS = 3.0
+"""How long somebody waits for the answer in which others may move too."""
 
 
 @requires(Verb.SEE_BOARD)
@@ -33,9 +38,10 @@ def visit(request: HttpRequest, appointment: UUID) -> HttpResponse:
             request.POST if request.POST.get("what") == "times" else None,
             prefix="times", now=request.now, zone=zone, initial=said(stated),
         )  # fmt: skip
-        if request.method == "POST" and may_note and noted(request, row, times):
+        if request.POST.get("what") == "times" and may_note and noted(request, row, times):
             return redirect("scheduling:visit", row.pk)
-        found = explain(row, now=request.now)
+        asked = request.POST.get("what") == "wider"
+        found = explain(row, now=request.now, seconds=SECONDS if asked else 0.0)
         if found is None:
             raise Http404("visit")
         return render(
@@ -47,6 +53,7 @@ def visit(request: HttpRequest, appointment: UUID) -> HttpResponse:
                 "stated": stated,
                 "times": times,
                 "may_note": may_note,
+                "asked": asked,
                 "may_plan": may_note and request.acting.may(Verb.OWN_FAILURES),
                 **shown(request, row, found, zone),
             },
@@ -68,22 +75,34 @@ def shown(request: HttpRequest, row: Appointment, found: Explained, zone: ZoneIn
         "lock": built.locks.get(found.visit.patient),
         "movable": found.movable,
         "other": None,
+        "wider": None,
     }
+    priced_runs = any(d.price_pence_per_gbq for d in built.day.deliveries)
     if found.other is not None:
-        then = found.other.visit
-        priced_runs = any(d.price_pence_per_gbq for d in built.day.deliveries)
-        arrives = built.at(then.injection_min - found.patient.preparation_min)
-        facts["other"] = {
-            "arrives_at": arrives,
-            "injected_at": built.at(then.injection_min),
-            "scan_at": built.at(then.scan_min),
-            "scanner": built.scanners[then.scanner],
-            "typed": clock(arrives, zone),
-            "later": lasting(abs(then.scan_min - found.visit.scan_min)),
-            "sooner": then.scan_min < found.visit.scan_min,
-            "costs": list(zip(COSTS, changed(found.other.more, priced_runs=priced_runs), strict=True)),
-        }
+        facts["other"] = told(found, found.other.visit, found.other.more, zone, priced_runs=priced_runs)
+    if found.wider is not None:
+        wider = found.wider
+        facts["wider"] = told(found, wider.visit or found.visit, wider.more, zone, priced_runs=priced_runs)
+        facts["wider"] |= {"left_out": wider.visit is None, "proved": wider.proved}
     return facts
+
+
+def told(
+    found: Explained, then: PlannedVisit, more: Costs, zone: ZoneInfo, *, priced_runs: bool
+) -> dict[str, object]:  # fmt: skip
+    """Another time of the same person, and what it costs against the one they have."""
+    built = found.judged.built
+    arrives = built.at(then.injection_min - found.patient.preparation_min)
+    return {
+        "arrives_at": arrives,
+        "injected_at": built.at(then.injection_min),
+        "scan_at": built.at(then.scan_min),
+        "scanner": built.scanners[then.scanner],
+        "typed": clock(arrives, zone),
+        "later": lasting(abs(then.scan_min - found.visit.scan_min)),
+        "sooner": then.scan_min < found.visit.scan_min,
+        "costs": list(zip(COSTS, changed(more, priced_runs=priced_runs), strict=True)),
+    }
 
 
 def lasting(minutes: int) -> str:
