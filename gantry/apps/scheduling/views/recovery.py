@@ -167,6 +167,7 @@ def site_page(request: HttpRequest, root: Event, site: Site) -> HttpResponse:
             return redirect("scheduling:recover_site", root.pk, site.pk)
         row, looked, options = recovering.open_recovery(root, now=request.now, site=site)
         visible = seen(request, looked)
+        cards = [card(i, o, looked, visible) for i, o in enumerate(options)]
         done = list(row.moves.select_related("was__referral__patient", "now__site")) if row.state != "open" else []
         return render(
             request,
@@ -178,7 +179,9 @@ def site_page(request: HttpRequest, root: Event, site: Site) -> HttpResponse:
                 "recovery": row,
                 "title": title_of(root, request.now),
                 "about": visible.get(looked.situation.failure.subject, ""),
-                "cards": [card(i, o, looked, visible) for i, o in enumerate(options)],
+                "cards": cards,
+                "lead": lead(cards),
+                "phones": phones(request, [m.was for m in done]),
                 "hot": hot(looked, visible),
                 "count": len(looked.built.appointments),
                 "done": [
@@ -227,6 +230,13 @@ def seen(request: HttpRequest, looked: Looked) -> dict[str, str]:
     return {str(row.pk): row.referral.patient.name for row in rows.select_related("referral__patient")}
 
 
+def phones(request: HttpRequest, rows: list[Appointment]) -> dict[UUID, str]:
+    """Of those whom this person may see: whoever rings a whole list has the numbers beside the names."""
+    mine = Appointment.objects.for_user(request.acting.scope).filter(pk__in=[row.pk for row in rows])
+    people = {row.pk: row.referral.patient for row in mine.select_related("referral__patient")}
+    return {key: who.phone_primary or who.phone_alt or "no number" for key, who in people.items()}
+
+
 def name_if_seen(request: HttpRequest, row: Appointment) -> str:
     found = Appointment.objects.for_user(request.acting.scope).filter(pk=row.pk).exists()
     return row.referral.patient.name if found else "A patient of another organisation"
@@ -266,16 +276,41 @@ def card(number: int, o: Option, looked: Looked, visible: dict[str, str]) -> Opt
         sentence=sentence(o),
         facts=facts_of(o, looked, asked),
         moves=[line(m, o, looked, visible, clocks.get(m.patient, "")) for m in in_order(o.moves)],
-        asks=[(n.key, said(n, looked, visible)) for n in waits if n.can_be_met],
-        blocks=[said(n, looked, visible) for n in waits if not n.can_be_met],
+        asks=[(n.key, said(n, o, looked, visible)) for n in waits if n.can_be_met],
+        blocks=[said(n, o, looked, visible) for n in waits if not n.can_be_met],
         incidents=[f"{named(visible, n.patient)} {n.words}" for n in o.needs if n.kind is NeedKind.INCIDENT],
         decide_by=looked.built.at(o.decide_by_min),
         clocks=len(o.clocks),
     )
 
 
-def said(need: Need, looked: Looked, visible: dict[str, str]) -> str:
+def said(need: Need, o: Option, looked: Looked, visible: dict[str, str]) -> str:
+    """What is read out on the telephone, or what a practitioner is asked."""
+    move = next((m for m in o.moves if m.patient == need.patient), None)
+    if need.kind is NeedKind.PATIENT and move is not None and move.now_min is not None:
+        site = looked.built.sites[move.now_place]
+        at = looked.built.at(move.now_min).astimezone(ZoneInfo(site.zone))
+        return f"{named(visible, need.patient)} agrees to {site.name}, {at:%H:%M}, with our transport"
     return recovering.need_words(looked, need, named(visible, need.patient) if need.patient else "")
+
+
+def lead(cards: list[OptionCard]) -> str:
+    """The page in one sentence: which can be done at once, which ask somebody first."""
+    if not cards:
+        return ""
+    now = [str(card.number + 1) for card in cards if card.ready]
+    wait = [str(card.number + 1) for card in cards if not card.ready]
+    parts = ["The best comes first"]
+    if now:
+        parts.append(f"{listed('option', now)} can be done now")
+    if wait:
+        parts.append(f"{listed('option', wait)} {'needs' if len(wait) == 1 else 'need'} somebody's word first")
+    return f"{'; '.join(parts)}. Nobody moves before you accept."
+
+
+def listed(word: str, numbers: list[str]) -> str:
+    *some, last = numbers
+    return f"{word}s {', '.join(some)} and {last}" if some else f"{word} {last}"
 
 
 def in_order(moves: tuple[Move, ...]) -> list[Move]:
