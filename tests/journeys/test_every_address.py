@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import product
 from uuid import UUID
 
@@ -15,16 +16,21 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from gantry.apps.accounts.models import RoleGrant
+from gantry.apps.correspondence import services as correspondence
 from gantry.apps.desk.views import KINDS
 from gantry.apps.estate.models import Organisation, Site
 from gantry.apps.radiopharmacy import services as radiopharmacy
 from gantry.apps.reporting.services import Sections, verify
+from gantry.apps.scanning.models import InjectorReport
 from gantry.apps.scanning.services import visits
+from gantry.apps.scanning.services.injecting import inject
 from gantry.domain.access import VERBS, Role
+from gantry.domain.message import Occasion
 from gantry.domain.scan import Phase
 from gantry.gateways.fhir.served import SERVED
 from tests.apps.factories import NOW, PAPERS_FROM, Made, make_network, make_person
 from tests.apps.reports import Reading, make_reading, receive
+from tests.apps.scan_day import make_booked, scan
 
 NAME = "Quillfeather"
 """On no page of anybody else's."""
@@ -140,11 +146,13 @@ def lived() -> Reading:
     """One patient of one network, lived through to a verified report; and images that nobody could match."""
     reading = make_reading(family_name=NAME)
     day, visit = reading.day, reading.visit
+    correspondence.write(visit.appointment, Occasion.BOOKED, now=NOW, by=day.by)
     visits.arrive(visit, happened_at=NOW, now=NOW, by=day.by)
     visits.record_step(visit, "identify", phase=Phase.DONE, happened_at=NOW, now=NOW, by=day.by)
     radiopharmacy.assign(day.dose(), visit.appointment, now=NOW, by=day.by)
     radiopharmacy.count_vial(day.batch, radiopharmacy.Reading(100, NOW, "Calibrator 1"), now=NOW, by=day.by)
     receive(visit, number=9, study_uid="1.2.3", accession_number="")
+    given_and_told(reading)
     report = reading.report(NOW)
     verify(
         report,
@@ -157,13 +165,29 @@ def lived() -> Reading:
     return reading
 
 
+def given_and_told(reading: Reading) -> None:
+    """Somebody else was injected, and an injector that nobody knows has told of it."""
+    day, later = reading.day, NOW + timedelta(minutes=60)
+    dose = day.dose()
+    given = inject(
+        make_booked(day, arrival_at=later), "inject", dose, injected_at=NOW, match=scan(dose), now=NOW, by=day.by,
+        already_happened=True,
+    )  # fmt: skip
+    InjectorReport.objects.create(
+        site=day.made.site, provider=day.made.provider, calling_ae_title="INJLOAN", sop_instance_uid="1.2.3.4",
+        sop_class_uid="1.2", study_uid="1.2.4", path="none", size=1, sha256="0", received_at=NOW, state="held",
+        reasons=["Unknown injector: nobody here sends as INJLOAN"], activity=250.0, unit="MBq", injected_at=given.injected_at,
+    )  # fmt: skip
+
+
 SUBJECTS = (
     *("patients.patient", "referrals.referral", "referrals.requestedprocedure", "booking.appointment"),
     *("scanning.visit", "scanning.stepdone", "scanning.study", "scanning.reconcileitem"),
+    *("scanning.injection", "scanning.injectorreport"),
     *("estate.site", "estate.scanner", "radiopharmacy.supplyrun", "radiopharmacy.tracerorder"),
     *("radiopharmacy.batch", "radiopharmacy.dose", "radiopharmacy.container", "radiopharmacy.investigation"),
     *("reporting.report", "reporting.reportversion"),
-    *("reporting.reportdispatch", "audit.outboxmessage"),
+    *("reporting.reportdispatch", "audit.outboxmessage", "correspondence.patientmessage"),
 )
 """What an address may be about."""
 
