@@ -1,6 +1,17 @@
 """Decides what to administer: the prescription in MBq from a scheme or the paediatric card, tolerance, and dose.
 
 A diagnostic reference level is a trigger for review, never a prescription. Numbers come from reference data.
+
+The formulas, and where each is from (m is the weight in kg, t the minutes for each bed position):
+
+    A = f · m                                     MBq/kg schemes, each with its own source
+    A = f · m / t                                 EANM procedure guideline for FDG 2.0 (2015), linear; f in MBq·min/bed/kg
+    A = f · (m/75)² / t                           the same, quadratic; f in MBq·min/bed; equal to the linear at 75 kg
+    A = max(baseline · multiple(m), minimum)      EANM paediatric dosage card 5.7 (2016)
+    E = A · e(age)                                effective dose in mSv; e in mSv/MBq by ICRP Publication 128, of its five ages
+
+A is in MBq at the injection. Each f, baseline, multiple and e is dated in `gantry.reference`, with the mark of those that
+nobody has confirmed. Values are compared unrounded and rounded once, at the end.
 """
 
 from collections.abc import Iterator, Sequence
@@ -57,6 +68,7 @@ def to_whole_mbq(activity_mbq: float) -> int:
 
 
 def prescribe(scheme: Scheme, weight_kg: float, *, minutes_per_bed: float | None = None) -> Prescription:
+    """A of one scheme in MBq, by the formulas above, held between its least and its most. Raises ValueError."""
     if weight_kg <= 0:
         raise ValueError("a weight is more than nothing")
     if scheme.needs_minutes and (minutes_per_bed is None or minutes_per_bed <= 0):
@@ -119,7 +131,10 @@ class NotOnCard:
 
 
 def from_card(card: Card, weight_kg: float) -> Prescription | NotOnCard:
-    """A step table: the nearest listed weight, ties to the heavier."""
+    """A = max(baseline × multiple, minimum), EANM dosage card 5.7: a step table, the nearest listed weight, ties to the heavier.
+
+    The card does not say what to do between its weights; the tie is ours. Raises ValueError for what is no weight.
+    """
     if weight_kg <= 0:
         raise ValueError("a weight is more than nothing")
     if weight_kg > card.heaviest_kg:
@@ -210,7 +225,7 @@ def why_review(
 
 
 def effective_dose_msv(administered_mbq: float, msv_per_mbq: float) -> float:
-    """From the tracer alone; the CT's part is added beside it, never into it."""
+    """E = A · e, in mSv: from the tracer alone; the CT's part is added beside it, never into it."""
     return administered_mbq * msv_per_mbq
 
 

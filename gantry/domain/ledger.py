@@ -3,9 +3,18 @@
 For each container: in (received, eluted, transferred) = net administered + residual + waste + spill + QC
 + transferred or returned + left, within the combined uncertainty of the instruments.
 
-Uncertainty follows JCGM 100:2008 (the GUM): independent readings add in quadrature (5.1.2, eq. 10); readings of one
-instrument share the error of its calibration, so these add with their signs (5.2.2, note 1); the limit of a
-difference is the expanded uncertainty with k = 2, about 95 % (6.2.1, 6.3.3).
+The sum, and where each line of it is from (JCGM 100:2008 is the GUM):
+
+    a_i(t) = A_i · 2^(−(t − t_i)/T)               each entry at the instant t of the statement (`decay`)
+    d(t)   = Σ s_i · a_i(t)                       s = +1 into the container, −1 out of it, −1 a count of what is left
+    u_r²   = Σ (r_i · a_i(t))²                    readings are independent: in quadrature, GUM 5.1.2, eq. 10
+    u_c²   = Σ_k (c_k · Σ_(i of k) s_i · a_i(t))² readings of one instrument k share the error of its calibration, fully
+                                                  correlated: they add with their signs, GUM 5.2.2, note 1
+    U      = k · √(u_r² + u_c²), k = 2            expanded uncertainty, about 95 %, GUM 6.2.1 and 6.3.3
+    ask where |d| > U
+
+a and d are in MBq; r_i and c_k are standard uncertainties (k = 1) as shares of a reading, from the certificate of each
+instrument. t_i, t and T are taken as exact. d and U decay alike, so the verdict is the same at any instant t.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -18,7 +27,7 @@ from math import hypot
 from gantry.domain.decay import Assay
 
 COVERAGE = 2.0
-"""k of the expanded uncertainty (GUM 6.3.3)."""
+"""k of the expanded uncertainty U = k · u_c: about 95 % where the sum is nearly normal (GUM 6.2.1, 6.3.3)."""
 
 
 class Way(StrEnum):
@@ -99,6 +108,7 @@ class Entry:
             raise ValueError(f"{self.key}: what is {self.way} goes to the {END[self.way]}")
 
     def mbq(self, at: datetime) -> float:
+        """a(t) = A · 2^(−(t − t_i)/T): this entry at the instant of a statement."""
         return self.assay.activity_at(at)
 
 
@@ -275,16 +285,20 @@ def _keys(terms: Iterable[Term]) -> list[str]:
 
 
 def uncertainty(terms: Sequence[Term]) -> float:
-    """Expanded uncertainty of the sum of the terms (GUM eq. 10 for readings, 5.2.2 note 1 for each calibration)."""
+    """Expanded uncertainty of the sum of the terms, in MBq (GUM eq. 10 for readings, 5.2.2 note 1 for each calibration)."""
+    # One reading may stand in two terms, out of one container and into another: it has one error, so it counts once, net.
     net: dict[str, tuple[Entry, float]] = {}
     for term in terms:
         before = net.get(term.entry.key, (term.entry, 0.0))[1]
         net[term.entry.key] = term.entry, before + term.sign * term.activity_mbq
+    # u_r: the sensitivity of the sum to each reading is its own decay factor, so u_i = r_i · a_i(t) (GUM 5.1.3, eq. 11).
     readings = [mbq * entry.instrument.reading_percent / 100 for entry, mbq in net.values()]
+    # u_c: the terms of one calibration are summed first, with their signs, and only then squared (GUM 5.2.2, note 1).
     scales: dict[Instrument, float] = {}
     for entry, mbq in net.values():
         scales[entry.instrument] = scales.get(entry.instrument, 0.0) + mbq
     calibrations = [mbq * instrument.scale_percent / 100 for instrument, mbq in scales.items()]
+    # U = k · √(u_r² + u_c²).
     return COVERAGE * hypot(*readings, *calibrations)
 
 

@@ -54,6 +54,11 @@ def test_half_life_of_f18_gives_the_published_minutes():
     assert set(nuclides.RADIONUCLIDE_OLD_SRT.values()) <= set(nuclides.RADIONUCLIDE_SCT)
 
 
+def test_half_lives_that_are_not_in_a_product_s_characteristics_are_marked():
+    marked = {symbol for symbol, fact in nuclides.NUCLIDES.items() if fact.mark}
+    assert {"F-18", "Ga-68", "Rb-82", "Ge-68", "Sr-82"} == nuclides.NUCLIDES.keys() - marked
+
+
 def test_tracers_point_at_schemes_cards_and_possible_windows():
     for code, fact in tracers.TRACERS.items():
         tracer = tracers.tracer(code)
