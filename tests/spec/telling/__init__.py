@@ -1,0 +1,1 @@
+"""Telling patients: by which way, in which words, and until when it can be undone."""
