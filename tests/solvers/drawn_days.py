@@ -155,6 +155,7 @@ def days(draw: st.DrawFn, *, most_patients: int = 3, grid: tuple[int, ...] = (15
                 capabilities=draw(st.sampled_from([frozenset(), frozenset({"paediatric"})])),
                 anaesthetist=draw(st.sampled_from([(), (Window(500, 640),)])),
                 play_specialist=draw(st.sampled_from([(), (Window(450, 560), Window(560, 700))])),
+                play_specialists=draw(st.sampled_from([1, 1, 2])),
                 overtime_from_min=draw(st.sampled_from([None, 600, 620])),
             )
             for ref in places
@@ -177,7 +178,7 @@ def days(draw: st.DrawFn, *, most_patients: int = 3, grid: tuple[int, ...] = (15
             draw(patients(f"P{number}", places, locks=locks))
             for number in range(1, 1 + draw(st.integers(1, most_patients)))
         ),
-        steps=draw(st.sampled_from([Steps(), Steps(30, 10, 7, 15)])),
+        steps=draw(st.sampled_from([Steps(), Steps(30, 10, 7, 15), Steps(30, 10, 5, 10, room_until_min=0)])),
         grid_min=draw(st.sampled_from(grid)),
         loss_percent=draw(st.sampled_from([0.0, 5.0])),
         waste_pence_per_gbq=draw(st.sampled_from([0, 3000])),
