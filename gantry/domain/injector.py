@@ -118,7 +118,7 @@ def why_not_this(told: Told, activity: float, found: Recorded) -> Iterator[Held]
     if told.nuclide and told.nuclide != found.nuclide:
         yield Held(Rule.WRONG_NUCLIDE, f"it says {told.nuclide}, and the room gave {found.nuclide}")
     if found.net_mbq > 0 and not 1 / THOUSANDFOLD < activity / found.net_mbq < THOUSANDFOLD:
-        yield Held(Rule.WRONG_UNIT, f"it says {activity:,.5g} MBq, and the room gave {found.net_mbq:.0f} MBq")
+        yield Held(Rule.WRONG_UNIT, f"it says {activity:,.6g} MBq, and the room gave {found.net_mbq:.0f} MBq")
     if found.said - told.replaces:
         yield Held(Rule.SAID_TWICE, "it spoke of this injection before, and does not say that this replaces it")
 

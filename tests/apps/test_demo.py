@@ -21,7 +21,7 @@ from gantry.apps.radiopharmacy import jobs
 from gantry.apps.radiopharmacy.models import Batch
 from gantry.apps.referrals.models import Referral
 from gantry.apps.reporting.models import ReportDispatch
-from gantry.apps.scanning.models import Study, Visit
+from gantry.apps.scanning.models import InjectorReport, Study, Visit
 from gantry.cli import app, demo
 from gantry.cli.demonstration.clock import Clock
 from gantry.cli.demonstration.staff import everyone
@@ -74,6 +74,10 @@ def test_the_weeks_are_lived_and_everybody_may_sign_in() -> None:
     assert not PatientMessage.objects.filter(state="sent", known=False).exists()
     assert PatientMessage.objects.filter(state="delivered").exists()
     assert all(one.proof.startswith("AA to ") for one in ReportDispatch.objects.filter(delivered_at__isnull=False))
+    # Injectors have told what they gave: beside our record, but for one that nobody has registered.
+    told = Counter(InjectorReport.objects.values_list("state", flat=True))
+    assert told["matched"] and not told["came"] and not told["waits"]
+    assert not Visit.objects.exclude(glucose_doubt="").exists()
     failed = Batch.objects.get(state="failed")
     root = Event.objects.get(kind=EventKind.BATCH_FAILED, subjects__contains=[failed.pk])
     because = Counter(Event.objects.filter(root_event=root.pk).values_list("kind", flat=True))

@@ -213,7 +213,7 @@ def test_kilobecquerels_are_held_whether_the_unit_says_so_or_not(peer, injection
     assert (row.state, row.unit, row.mbq) == ("held", "kBq", None)
     ds = peer.data_set(said_of(injection, peer, activity_mbq=280_000.0))
     row = tell(peer, ds)
-    assert row.state == "held" and row.reasons[0].startswith("Not in MBq: it says 2.8e+05 MBq, and the room gave")
+    assert row.state == "held" and row.reasons[0].startswith("Not in MBq: it says 280,000 MBq, and the room gave")
 
 
 def test_a_clock_that_is_an_hour_off_is_held_and_a_bare_one_is_the_sites(peer, injection):

@@ -23,7 +23,7 @@ from gantry.cli.demonstration.stage import Stage
 from gantry.domain.access import Role
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Cause, CauseCode, EventKind, Initiator, system
-from gantry.domain.instrument import DeviceKind, TestKind, overdue
+from gantry.domain.instrument import TestKind, overdue
 from gantry.domain.network.script import Breakdown, Delivery
 from gantry.domain.supply import BatchState, OrderState
 from gantry.reference.network import SITES
@@ -174,7 +174,7 @@ class Scanners:
             self.stage.clock.at(at, lambda now, one=scanner: self.test(one, now))
         # Before the first run is measured.
         early = max(hours.opens - CALIBRATED_BEFORE, hours.opens.replace(hour=0, minute=0))
-        self.stage.clock.at(early, self.test_calibrator)
+        self.stage.clock.at(early, self.test_devices)
         for breakdown in self.stage.script.breakdowns:
             if (breakdown.site_rank, breakdown.day) == (self.rank, day):
                 at = self.stage.script.starts_at + timedelta(days=day, minutes=breakdown.from_min)
@@ -188,17 +188,17 @@ class Scanners:
         )  # fmt: skip
         self.stage.clock.done()
 
-    def test_calibrator(self, now: datetime) -> None:
-        """Against a check source each morning; by a decaying and a traceable one when these are due."""
-        calibrator = Device.objects.filter(site=self.site, kind=DeviceKind.CALIBRATOR).first()
-        if calibrator is None or calibrator.tests.filter(at=now).exists():
-            return
+    def test_devices(self, now: datetime) -> None:
+        """Calibrator, injector and meter against a check source each morning; by another when that is due."""
         by = self.stage.who(Role.RADIOGRAPHER).actor
-        due = overdue(latest_tests(calibrator, at=now), rules_of(calibrator), at=now)
-        for kind in (TestKind.CONSTANCY, *due):
-            off = ((now.toordinal() * 7 + self.rank * 3) % 17 - 8) / 10
-            record_instrument_test(calibrator, kind, off=off, at=now, now=now, by=by)
-            self.stage.clock.done()
+        for place, device in enumerate(Device.objects.filter(site=self.site).order_by("pk")):
+            if device.tests.filter(at=now).exists():
+                continue
+            due = overdue(latest_tests(device, at=now), rules_of(device), at=now)
+            for kind in (TestKind.CONSTANCY, *due):
+                off = ((now.toordinal() * 7 + self.rank * 3 + place * 5) % 17 - 8) / 10
+                record_instrument_test(device, kind, off=off, at=now, now=now, by=by)
+                self.stage.clock.done()
 
     def break_down(self, breakdown: Breakdown, now: datetime) -> None:
         scanner = self.stage.scanners[self.site.pk][0]

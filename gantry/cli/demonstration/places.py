@@ -38,7 +38,7 @@ NAME = "Northern PET-CT"
 WEEKS = timedelta(weeks=6)
 PAPERS = timedelta(days=3 * 365)
 CALIBRATOR, INJECTOR, METER = "Calibrator 1", "Injector 1", "Meter 1"
-INJECTOR_AT = {"RBV01": "INJRBV1"}
+INJECTOR_AT = {"RBV01": "INJRBV1", "R0A01": "INJR0A1", "NZZ03": "INJNZZ3"}
 """The sites with an automatic injector, and the title under which it sends its dose reports."""
 RUN_MBQ = {"FDG": 14_000.0, "PSMA-1007": 4_000.0}
 LEAST_ORDER_MBQ, RUN_PENCE, GBQ_PENCE = 1_500.0, 12_000, 21_000

@@ -17,7 +17,7 @@ from gantry.apps.referrals import services as referrals
 from gantry.apps.reporting import services as reporting
 from gantry.apps.reporting.models import Report, ReportVersion
 from gantry.apps.scanning.models import ImageDispatch, ScheduledStep, Study, Visit
-from gantry.apps.scanning.services import dosing, images
+from gantry.apps.scanning.services import dosing, images, injectors
 from gantry.cli.demonstration.places import LONDON
 from gantry.cli.demonstration.stage import Player, Stage
 from gantry.domain.access import Role
@@ -26,6 +26,7 @@ from gantry.domain.referral import ReferralState
 from gantry.domain.report import ReportState
 from gantry.gateways.dicom import dose_incoming, dose_outgoing
 from gantry.gateways.dicom.commitment import Asked
+from gantry.gateways.dicom.dose_wiring import report_of
 from gantry.gateways.dicom.send import Proof
 from gantry.gateways.dicom.status import Refusal, Status
 from gantry.gateways.dicom.storage import Kept, Sent, Store, StoredInstance, store
@@ -33,6 +34,7 @@ from gantry.gateways.dicom.wiring import received
 from gantry.gateways.emulators import pictures
 from gantry.gateways.emulators.doses import ct_dose_report
 from gantry.gateways.emulators.hospital import Pacs, Results
+from gantry.gateways.emulators.injector import READS_HIGH_PERCENT, Injector
 from gantry.gateways.hl7.ack import Acknowledgement, read_acknowledgement
 from gantry.gateways.hl7.outgoing import report_message
 from gantry.gateways.hl7.results import to_oru
@@ -42,6 +44,8 @@ WRITING = timedelta(minutes=40)
 RECENT = timedelta(days=2)
 """Studies of the last two days have a few slices; earlier ones have a single one, so that a report has images."""
 SENT_AFTER = timedelta(minutes=6)
+TOLD, READS_HIGH, UNREGISTERED = timedelta(days=7), 6, 7
+"""Injectors tell of the last week; one report in so many reads high or comes from a device that nobody registered."""
 TECHNIQUE = "F-18 FDG PET-CT, skull base to mid-thigh. Low-dose CT for attenuation correction."
 FINDINGS = (
     "Invented for the demonstration. Intense uptake in the known primary; no avid nodes; no distant disease.",
@@ -80,6 +84,29 @@ class Following:
         if self.stage.wire is None and self.stage.has_come(now):
             for message in OutboxMessage.objects.filter(door=dosing.DOOR, body__dose=str(dose.pk)).order_by("pk"):
                 dose_outgoing.write(message.pk, now=now, sync=False)
+            if self.stage.clock.now() - now < TOLD:
+                self.told_by_injector(dose, now)
+
+    def told_by_injector(self, dose: Dose, now: datetime) -> None:
+        """What the site's injector says of it: once it reads high, and once it comes from one that nobody has registered."""
+        with transaction.atomic():
+            injection = dosing.injection_of(str(dose.pk))
+        if injection is None or injection.injector is None or injection.injector_reports.exists():
+            return
+        number = self.story.person.number
+        device = Injector(
+            "INJLOAN" if number % UNREGISTERED == 1 else injection.injector.ae_title,
+            reads_percent=9.0 if number % READS_HIGH == 1 else READS_HIGH_PERCENT,
+        )
+
+        def index(stored: StoredInstance) -> Kept | Refusal:
+            answer = injectors.keep(received(stored), now=now)
+            return Refusal(Status.CONFLICT, answer.reason) if isinstance(answer, images.Conflict) else Kept()
+
+        report = device.data_set(device.report(report_of(injection, now=now), LONDON))
+        put(report, Store(self.images_root, index, LONDON, sync=False), device.ae_title)
+        dose_incoming.read_injectors(now=now)
+        self.stage.clock.done()
 
     def scanned(self, visit: Visit, now: datetime) -> None:
         """The scanner stores its images; once the room has checked them they go to the hospital."""

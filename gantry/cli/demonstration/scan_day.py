@@ -144,7 +144,8 @@ class ScanDay:
             case Act.WEIGH:
                 return {"weight_kg": round(weight + day.weight_change_kg, 1)}
             case Act.GLUCOSE:
-                return {"glucose_mmol_per_l": day.glucose_mmol_per_l}
+                meter = next(iter(steps.meters_at(self.appointment.site)), "")
+                return {"glucose_mmol_per_l": day.glucose_mmol_per_l, "meter": meter}
             case Act.CHECK_IMAGES:
                 return {"acceptable": True}
             case _:
@@ -217,10 +218,12 @@ class ScanDay:
         match = Match(barcode=dose.container.barcode)
         if self.story.day.typed:
             match = Match(nhs_number=patient.nhs_number, date_of_birth=patient.date_of_birth)
+        # One in nine is given by hand where there is an injector.
+        device = next(iter(injecting.injectors_at(visit.site)), None) if self.story.person.number % 9 else None
         for override in ("", OVERRIDE):
             answer = injecting.inject(
                 visit, step.key, dose, injected_at=at, match=match, override_reason=override, now=at,
-                by=self.player.actor, person=self.player.person, body_site="Left antecubital fossa",
+                by=self.player.actor, person=self.player.person, body_site="Left antecubital fossa", injector=device,
             )  # fmt: skip
             if isinstance(answer, Injection):
                 self.stage.clock.done(2)

@@ -49,7 +49,7 @@ def test_what_cannot_be_read_as_it_stands_waits_for_a_person(spec):
     spec(
         given=ROOM,
         when="250000 MBq F-18 at 09:12",
-        then=["Not in MBq: it says 2.5e+05 MBq, and the room gave 250 MBq"],
+        then=["Not in MBq: it says 250,000 MBq, and the room gave 250 MBq"],
     )
     spec(
         given=ROOM,
