@@ -51,6 +51,10 @@ class Kind:
     most_litres: float | None
     breakthrough: tuple["Limit", ...]
     """Of the parent, or of what came with it, against the daughter at the end of the elution."""
+    wait: timedelta = timedelta(0)
+    """Between two elutions."""
+    most_ml: float | None = None
+    """Of one elution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,15 @@ def alerts(kind: Kind, tests: Iterable[Eluate]) -> list[str]:
         for one in kind.breakthrough
         if one.alert is not None and one.alert <= values.get(one.what, 0.0) < one.stop
     ]
+
+
+def why_not_yet(kind: Kind, *, last_at: datetime | None, at: datetime, volume_ml: float = 0.0) -> Iterator[str]:
+    """Why an elution comes too soon after the one before, or is more than one elution may be."""
+    if last_at is not None and at - last_at < kind.wait:
+        waits = kind.wait.total_seconds() / 60
+        yield f"{(at - last_at).total_seconds() / 60:.0f} minutes after the last elution; it waits {waits:g}"
+    if kind.most_ml is not None and volume_ml > kind.most_ml:
+        yield f"{volume_ml:g} mL in one elution; {kind.most_ml:g} mL is the most"
 
 
 def why_expired(

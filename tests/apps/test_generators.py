@@ -88,6 +88,18 @@ def test_an_elution_after_the_generators_life_is_recorded_as_a_breach():
     assert "365 days is the most" in Event.objects.get(kind="breach_recorded").data["reasons"][0]
 
 
+def test_a_rubidium_elution_too_soon_is_recorded_as_a_breach():
+    generator = a_generator("sr-rb")
+    eluted(generator)
+    soon = NOW + timedelta(minutes=4)
+    assert generators.ready_at(generator, at=soon) == NOW + timedelta(minutes=10)
+    eluted(generator, at=soon)
+    assert "it waits 10" in Event.objects.get(kind="breach_recorded").data["reasons"][0]
+    eluted(generator, at=NOW + timedelta(minutes=14))
+    assert Event.objects.filter(kind="breach_recorded").count() == 1
+    assert generators.ready_at(generator, at=NOW + timedelta(minutes=24)) is None
+
+
 def parcel(**over) -> carriage.Parcel:
     facts = {"consignee": "Other hospital", "address": "1 Test Street", "activity_mbq": 2_000, "surface_msv_per_h": 0.3,
              "at_one_metre_msv_per_h": 0.006}  # fmt: skip

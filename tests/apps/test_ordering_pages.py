@@ -10,12 +10,13 @@ from gantry.apps.audit.models import Event
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.services.readying import confirm_readiness
 from gantry.apps.radiopharmacy.models import SupplyRun, TracerOrder
-from gantry.apps.radiopharmacy.services import NotDone
+from gantry.apps.radiopharmacy.services import NotDone, cancel_order
 from gantry.apps.scheduling.models import OrderBasis
 from gantry.apps.scheduling.services.ordering import order_for, propose_orders
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.access import Role
 from gantry.domain.events import Cause, CauseCode, Initiator, system
+from gantry.domain.ordering import Payer
 from gantry.domain.readiness import Item
 from tests.apps.broken_morning import TUESDAY, at, make_morning
 from tests.apps.factories import NOW, make_network, make_person
@@ -97,6 +98,15 @@ def test_after_the_cut_off_nothing_is_ordered_and_the_page_says_what_stands(morn
     page = client.get(reverse("scheduling:orders", args=[morning.made.site.pk, TUESDAY.isoformat()])).content.decode()
     assert "cut off" in page and "Order this instead" not in page and "6,000" in page
     assert f'value="{run.pk}"' not in page
+
+
+def test_an_order_that_people_have_activity_of_is_not_cancelled_after_the_cut_off(morning):
+    placed = order(morning, 6_000)
+    late = at(16) - timedelta(days=1)
+    with pytest.raises(NotDone, match="6 people have activity of this run"):
+        cancel_order(placed, reason="Cheaper elsewhere", payer=Payer.PROVIDER, now=late, by=BY)
+    placed.refresh_from_db()
+    assert placed.state == "placed"
 
 
 def test_the_page_proposes_orders_and_says_whom_to_ring(morning, client):

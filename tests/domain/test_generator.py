@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantry.domain.decay import Assay
-from gantry.domain.generator import Eluate, alerts, eluted_mbq, regrown, why_blocked, why_expired
+from gantry.domain.generator import Eluate, alerts, eluted_mbq, regrown, why_blocked, why_expired, why_not_yet
 from gantry.reference.generators import GENERATORS
 
 AT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -51,3 +51,19 @@ def test_a_generator_ends_by_age_use_or_volume():
     assert not list(why_expired(RB, made_at=AT, elutions=5_000, litres=16.9, at=AT + timedelta(days=42)))
     assert len(list(why_expired(RB, made_at=AT, elutions=1, litres=17, at=AT + timedelta(days=43)))) == 2
     assert "250" in next(why_expired(GA, made_at=AT, elutions=250, litres=0, at=AT))
+
+
+@pytest.mark.parametrize(
+    ("kind", "minutes", "ml", "words"),
+    [
+        (RB, None, 20, []),
+        (RB, 10, 100, []),
+        (RB, 9, 20, ["9 minutes after the last elution; it waits 10"]),
+        (RB, 4, 101, ["it waits 10", "101 mL in one elution; 100 mL"]),
+        (GA, 1, 500, []),
+    ],
+)
+def test_rubidium_grows_for_ten_minutes_and_gives_a_hundred_millilitres(kind, minutes, ml, words):
+    last = None if minutes is None else AT - timedelta(minutes=minutes)
+    said = list(why_not_yet(kind, last_at=last, at=AT, volume_ml=ml))
+    assert len(said) == len(words) and all(word in one for word, one in zip(words, said, strict=True))

@@ -37,6 +37,7 @@ from gantry.domain.generator import (
     eluted_mbq,
     why_blocked,
     why_expired,
+    why_not_yet,
 )
 from gantry.domain.ledger import Way
 from gantry.domain.lifecycle import advance
@@ -109,11 +110,21 @@ def why_ended(generator: Generator, *, at: datetime) -> list[str]:
     )  # fmt: skip
 
 
+def ready_at(generator: Generator, *, at: datetime) -> datetime | None:
+    """When it may be eluted again; None: now."""
+    last = max((one.at for one in elutions_of(generator) if one.at <= at), default=None)
+    return last + kind_of(generator).wait if last is not None and at - last < kind_of(generator).wait else None
+
+
 @transaction.atomic
 def elute(generator: Generator, reading: Reading, *, now: datetime, by: Actor) -> Elution:
-    """Always recorded. One beyond the generator's life is a breach; nothing of it is given before the day's release."""
+    """Always recorded. One too soon, too large or beyond the generator's life is a breach; nothing of it is given before
+    the day's release."""
     day, should = day_of(generator, reading.at), expected_mbq(generator, at=reading.at)
-    ended = why_ended(generator, at=reading.at)
+    last = max((one.at for one in elutions_of(generator) if one.at <= reading.at), default=None)
+    ended = why_ended(generator, at=reading.at) + list(
+        why_not_yet(kind_of(generator), last_at=last, at=reading.at, volume_ml=reading.volume_ml or 0.0)
+    )
     data = {"mbq": reading.activity_mbq, "expected_mbq": round(should, 1), "volume_ml": reading.volume_ml or 0.0}
     event = record(day, EventKind.GENERATOR_ELUTED, at=reading.at, now=now, by=by, data=data)
     if ended:

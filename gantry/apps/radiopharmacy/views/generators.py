@@ -103,6 +103,7 @@ def generator(request: HttpRequest, key: UUID) -> HttpResponse:
                 "efficiency": ELUTION_YIELD,
                 "now_mbq": verbs.expected_mbq(row, at=now),
                 "ended": verbs.why_ended(row, at=now),
+                "ready_at": verbs.ready_at(row, at=now),
                 "today": today(request, row),
                 "elutions": row_elutions(request, row).prefetch_related("preparations__batch")[:20],
                 "last": last,
