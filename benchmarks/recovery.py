@@ -15,11 +15,21 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from gantry.domain.scheduling.failure_files import read_event
-from gantry.domain.scheduling.failures import Failure, FailureKind, Situation
+from gantry.domain.scheduling.failures import (
+    Failure,
+    FailureKind,
+    LengthenRule,
+    OtherTracer,
+    Rules,
+    Situation,
+    TransferRule,
+)
 from gantry.domain.scheduling.files import Refused, read_day, read_plan
+from gantry.domain.scheduling.problem import Tracer, Uptake
 from gantry.solvers.recovery import options_after
 from gantry.solvers.replay import End, Sum, by_kind, strikes, table
 from tests.solvers.broken_days import situation
@@ -77,8 +87,38 @@ def lifted() -> Situation:
     return base
 
 
+def with_every_way(base: Situation) -> Situation:
+    """The same day where rules are approved, a run can still be ordered from, and another tracer comes."""
+    place = base.day.scanner(base.plan.visits[0].scanner).place
+    there = next(p.ref for p in base.day.places if p.ref != place)
+    like = next(d for d in base.day.deliveries if d.place == place)
+    first = min(v.injection_min for v in base.plan.visits)
+    run = replace(
+        like, ref="open run", arrives_min=first + 150, expires_min=first + 610, reference_min=first + 130,
+        ordered_mbq=None, most_mbq=6_000.0, price_pence=40_000, price_pence_per_gbq=2_000,
+    )  # fmt: skip
+    other = replace(run, ref="other tracer", tracer="OTHER", ordered_mbq=1_500.0, most_mbq=None, price_pence=0)
+    day = replace(
+        base.day, deliveries=(*base.day.deliveries, run, other), tracers=(*base.day.tracers, Tracer("OTHER", 109.77))
+    )  # fmt: skip
+    instead = OtherTracer("OTHER", 250.0, Uptake(60, 60, 90), 25)
+    about = {
+        p.ref: replace(base.about(p.ref), other_tracers=(instead,) if number % 3 == 0 else ())
+        for number, p in enumerate(base.day.patients)
+    }
+    rules = Rules(
+        (LengthenRule("Dr Example", "FDG", 0.7, patients=frozenset(p.ref for p in base.day.patients[::2])),),
+        TransferRule("the adviser", {(place, there): 20}),
+    )
+    return replace(base, day=day, circumstances=about, rules=rules, cut_offs={**base.cut_offs, "open run": first + 60})
+
+
 def replays(quick: bool) -> Iterator[tuple[str, Situation]]:
     yield "a day of the demonstration network, two sites", lifted()
+    yield (
+        "the same day with every way open to it: approved rules, an open run, another tracer",
+        with_every_way(lifted()),
+    )
     nothing = Failure(FailureKind.BATCH_LOST, "D0", 0)
     for size, seed in ((SIZES[0], 0),) if quick else ((SIZES[0], 0), (SIZES[1], 1), (SIZES[2], 2)):
         yield f"{size[0]} patients, {size[1]} scanners, {size[2]} runs, seed {seed}", situation(seed, *size, nothing)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from gantry.domain.scheduling.carried_out import carried_out
+from gantry.domain.scheduling.carried_out import carried_out, known_after
 from gantry.domain.scheduling.failures import Failure, FailureKind, Situation, injected
 from gantry.domain.scheduling.recovery import NeedKind, Option, faults_of
 from gantry.solvers.recovery import options_after
@@ -88,7 +88,7 @@ def strikes(
             second = None
             if twice and made is not None:
                 day, plan = carried_out(s, made)
-                after = replace(base, day=day, plan=plan)
+                after = replace(base, day=day, plan=plan, circumstances=known_after(s, made))
                 others = list(things_that_fail(after, places, minute + NEXT_MIN))
                 again = replace(after, failure=others[(number + 1) % len(others)])
                 gone = {move.patient for move in made.moves}
@@ -100,7 +100,8 @@ def things_that_fail(s: Situation, places: Iterable[str], minute: int) -> Iterat
     """Each batch that somebody counts on at these places, and each scanner, which is back after an hour and a half."""
     here = set(places)
     for delivery in s.day.deliveries:
-        if delivery.place in here and (delivery.ordered_mbq or 0.0) > 0:
+        coming = s.plan.orders.get(delivery.ref, 0.0) if delivery.ordered_mbq is None else delivery.ordered_mbq
+        if delivery.place in here and coming > 0:
             yield Failure(FailureKind.BATCH_LOST, delivery.ref, minute)
     for scanner in s.day.scanners:
         if scanner.place in here:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.recovery import lifted
+from benchmarks.recovery import lifted, with_every_way
 from gantry.domain.scheduling.carried_out import carried_out
 from gantry.domain.scheduling.failures import Failure, FailureKind, Situation
 from gantry.domain.scheduling.recovery import faults_of, option
@@ -13,7 +13,11 @@ from gantry.solvers.replay import End, by_kind, judged, strikes, table
 from tests.solvers.broken_days import situation
 
 NOTHING = Failure(FailureKind.BATCH_LOST, "D0", 0)
-DAYS = {"demonstration": lifted, "seeded": lambda: situation(4, 14, 2, 2, NOTHING)}
+DAYS = {
+    "demonstration": lifted,
+    "every way": lambda: with_every_way(lifted()),
+    "seeded": lambda: situation(4, 14, 2, 2, NOTHING),
+}
 
 
 @pytest.mark.parametrize("day", DAYS)

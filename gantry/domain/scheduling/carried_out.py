@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gantry.domain.scheduling.failures import Situation, injected, left_of
+from gantry.domain.scheduling.failures import Circumstances, Situation, injected, left_of
 from gantry.domain.scheduling.problem import Day, Patient, Plan, Told
-from gantry.domain.scheduling.recovery import Option, arrival
+from gantry.domain.scheduling.recovery import Option, arrival, given_less
 
 
 def carried_out(s: Situation, accepted: Option) -> tuple[Day, Plan]:
@@ -24,6 +24,15 @@ def carried_out(s: Situation, accepted: Option) -> tuple[Day, Plan]:
         patients=tuple(_patients(s, accepted, stay)),
     )
     return day, Plan(accepted.plan.visits)
+
+
+def known_after(s: Situation, accepted: Option) -> dict[str, Circumstances]:
+    """What was given less of already is counted from the whole: no rule is used twice on one person."""
+    less = set(given_less(s, accepted))
+    return {
+        ref: replace(about, fraction=about.fraction * accepted.fraction) if ref in less else about
+        for ref, about in ((p.ref, s.about(p.ref)) for p in s.day.patients)
+    }
 
 
 def _patients(s: Situation, accepted: Option, stay: set[str]) -> Iterator[Patient]:

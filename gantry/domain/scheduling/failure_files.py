@@ -35,6 +35,8 @@ class PersonOnPaper:
     elsewhere: Mapping[str, int] = field(default_factory=dict)
     other_tracers: tuple[OtherTracer, ...] = ()
     other_day: OtherDay | None = None
+    fraction: float = 1.0
+    """Of what was authorised, as they are booked already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def about(person: PersonOnPaper) -> Circumstances:
         elsewhere=person.elsewhere,
         other_tracers=person.other_tracers,
         other_day=person.other_day,
+        fraction=person.fraction,
     )
 
 

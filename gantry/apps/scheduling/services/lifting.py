@@ -7,8 +7,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gantry.apps.estate.models import Site
+from gantry.apps.scheduling.services.approving import rules_on
 from gantry.apps.scheduling.services.building import Built, build, other_day, other_days, window_of
-from gantry.domain.scheduling.failures import Circumstances, Standing
+from gantry.apps.scheduling.services.widening import with_open_runs, with_other_tracers
+from gantry.domain.scheduling.failures import Circumstances, Rules, Standing
 from gantry.domain.scheduling.files import VERSION, write_day, write_plan
 from gantry.domain.scheduling.problem import Plan
 
@@ -31,13 +33,15 @@ def lift(site: Site, on: date, *, now: datetime) -> Lifted:
         replace(p, uptake=window_of(built.appointments[p.ref], p.uptake.target_min)) for p in built.day.patients
     )
     waiting = {ref: replace(facts, standing=Standing.AT_HOME) for ref, facts in built.circumstances.items()}
-    built = replace(built, day=replace(built.day, patients=patients), circumstances=waiting)
+    built = with_other_tracers(replace(built, day=replace(built.day, patients=patients), circumstances=waiting))
+    built, cut_offs = with_open_runs(built, now=now)
+    rules = rules_on(built)
     offers = other_days(built, now=now)
     people = {
         ref: replace(facts, standing=None, other_day=other_day(offers[ref]) if ref in offers else None)
-        for ref, facts in waiting.items()
+        for ref, facts in built.circumstances.items()
     }
-    day, plan = write_day(built.day), write_plan(built.day, Plan(built.plan.visits))
+    day, plan = write_day(built.day), write_plan(built.day, Plan(built.plan.visits, built.plan.orders))
     first = min((v.injection_min, v.delivery) for v in built.plan.visits)[1] if built.plan.visits else ""
     event = {
         "version": VERSION,
@@ -45,6 +49,8 @@ def lift(site: Site, on: date, *, now: datetime) -> Lifted:
         "subject": first,
         "known": datetime.combine(on, KNOWN_AT, ZoneInfo(site.zone)).isoformat(),
         "people": {ref: on_paper(facts, built) for ref, facts in people.items()},
+        **rules_on_paper(rules, {place.ref for place in built.day.places}),
+        **({"cut_offs": {ref: built.at(minute).isoformat() for ref, minute in cut_offs.items()}} if cut_offs else {}),
     }
     names = short_names(built)
     return Lifted(*(renamed(each, names) for each in (day, plan, event)))
@@ -57,6 +63,30 @@ def on_paper(facts: Circumstances, built: Built) -> dict[str, Any]:
     if facts.authorised_places is not None:
         found["authorised_places"] = sorted(facts.authorised_places & here)
     found.pop("standing", None)
+    return found
+
+
+def rules_on_paper(rules: Rules, places: set[str]) -> dict[str, Any]:
+    """What is approved, without who approved it; nothing of what nobody has."""
+    found: dict[str, Any] = {}
+    if rules.lengthen:
+        found["lengthen"] = [
+            {
+                "approved_by": "a practitioner",
+                "tracer": rule.tracer,
+                "least_fraction": rule.least_fraction,
+                "children": rule.children,
+                "ref": f"rule {number}",
+                "patients": sorted(rule.patients or ()),
+            }
+            for number, rule in enumerate(rules.lengthen, start=1)
+        ]
+    if rules.transfer is not None:
+        found["transfer"] = [
+            {"approved_by": "the adviser", "start": start, "end": end, "minutes": minutes}
+            for (start, end), minutes in rules.transfer.minutes.items()
+            if {start, end} <= places
+        ]
     return found
 
 

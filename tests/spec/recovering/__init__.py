@@ -1,0 +1,1 @@
+"""After a failure: what may be done only because somebody approved it."""
