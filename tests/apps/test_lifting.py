@@ -55,5 +55,5 @@ def test_rules_and_open_runs_are_lifted_without_who_approved_them():
     assert isinstance(situation, Situation)
     (less,) = situation.rules.lengthen
     assert (less.least_fraction, less.patients) == (0.7, {"P01", "P02", "P03"})
-    assert list(situation.cut_offs.values()) == [7 * 60]
+    assert list(situation.cut_offs.values()) == [7 * 60 + 10]
     assert [d.most_mbq for d in day.deliveries if d.ordered_mbq is None] == [8_000]

@@ -35,7 +35,7 @@ from gantry.domain.scheduling.problem import (
     Window,
     why_not_visit,
 )
-from gantry.domain.scheduling.recovery import NeedKind, Way, day_for, faults_of, option, ways
+from gantry.domain.scheduling.recovery import Need, NeedKind, Way, day_for, faults_of, option, ways
 
 FDG = Tracer("FDG", 110.0)
 
@@ -246,3 +246,10 @@ def test_a_day_that_names_no_fast_protects_only_who_has_set_out() -> None:
         person("P1", 470), visits=(visit("P1", 500),), known=300, circumstances={"P1": Circumstances(insulin=True)}
     )
     assert protected(s, s.day.patient("P1")) == ""
+
+
+def test_a_need_is_met_by_its_own_key_and_an_authorisation_by_none() -> None:
+    patient, run = Need(NeedKind.PATIENT, "", "P1"), Need(NeedKind.SUPPLIER, "", ref="D1")
+    assert (patient.key, run.key, Need(NeedKind.ADVISER, "", "P1").key) == ("P1", "supplier:D1", "adviser:P1")
+    assert patient.can_be_met and run.can_be_met
+    assert not Need(NeedKind.PRACTITIONER, "", "P1").can_be_met

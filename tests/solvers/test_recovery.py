@@ -77,3 +77,13 @@ def test_days_of_every_size_have_options() -> None:
 def test_a_plan_before_the_failure_is_one_that_can_be_carried_out() -> None:
     day, plan = planned_day(4, 30, 2, 3)
     assert check.faults(day, plan) == []
+
+
+def test_what_can_be_done_at_once_stands_among_the_three_whatever_ranks_above_it() -> None:
+    """Another site and another run keep more people today, but each has to be asked for first."""
+    for seed in range(6):
+        s = situation(seed, 12, 2, 2, Failure(FailureKind.BATCH_LOST, "D0", 430))
+        made = options_after(s, seconds=0.1)
+        every = options_after(s, seconds=0.1, most=9)
+        if any(option.ready for option in every):
+            assert any(option.ready for option in made)
