@@ -45,12 +45,31 @@ def held_then(held_mbq: float, now: datetime, nuclide: Nuclide, then: datetime) 
     return held_mbq * fraction_left(nuclide, then - now)
 
 
+EXEMPT_BELOW = timedelta(seconds=100)
+"""Half-lives for which EPR 2016 has an exempt regime: no permit has to name them."""
+
+
 def why_not_ordered(
-    terms: Terms | None, *, nuclide: Nuclide, held_mbq: float, coming: Iterable[Coming], wanted: Coming, now: datetime,
+    terms: Terms | None,
+    *,
+    nuclide: Nuclide,
+    held_mbq: float,
+    coming: Iterable[Coming],
+    wanted: Coming,
+    now: datetime,
     on: date,
-) -> Iterator[str]:  # fmt: skip
-    """Why this order would break the permit when it arrives. A site without any permit of ours is not judged here."""
+    month_mbq: Mapping[str, float] | None = None,
+    names_others: bool = False,
+) -> Iterator[str]:
+    """Why this order would break the permit: when it arrives, or by the end of its month.
+
+    `month_mbq` is what will have left by each route in the month of the order, with what is to be given from it; decayed
+    waste is too little to foresee. A site whose permits name other nuclides may not have this one; a site without any
+    recorded permit is not judged here, and its pages say so.
+    """
     if terms is None:
+        if names_others and nuclide.half_life >= EXEMPT_BELOW:
+            yield f"No permit of this site names {nuclide.symbol}"
         return
     if not terms.in_force(on):
         yield f"Permit {terms.number} for {terms.nuclide} is not in force on {on:%-d %B %Y}"
@@ -65,6 +84,13 @@ def why_not_ordered(
             f"Permit {terms.number} allows {terms.holding_mbq:,.0f} MBq of {terms.nuclide} here; with this order there "
             f"would be {total:,.0f} MBq"
         )
+    for route, mbq in (month_mbq or {}).items():
+        limit = terms.monthly_mbq.get(route)
+        if limit is not None and mbq > limit:
+            yield (
+                f"Permit {terms.number} allows {in_words(limit)} of {terms.nuclide} to {WHERE.get(route, route)} a month; "
+                f"with this order it would be {in_words(mbq)} in {on:%B}"
+            )
 
 
 def why_not_held(terms: Terms | None, *, held_mbq: float, more_mbq: float, on: date) -> Iterator[str]:

@@ -7,11 +7,12 @@ import pytest
 from django.db import DatabaseError, transaction
 
 from gantry.apps.audit.models import Event
-from gantry.apps.estate.models import Device
+from gantry.apps.estate.models import ActivityAllotment, Device
 from gantry.apps.estate.services import add_device, record_instrument_test, why_not_measured_with
 from gantry.apps.radiopharmacy import services
-from gantry.apps.radiopharmacy.models import Batch, Dose, Investigation, LedgerEntry, Permit, WasteItem
+from gantry.apps.radiopharmacy.models import Batch, Dose, Investigation, LedgerEntry, Permit, SupplyRun, WasteItem
 from gantry.apps.radiopharmacy.services.doses import volume_left
+from gantry.apps.radiopharmacy.services.permits import sewer_with
 from gantry.apps.radiopharmacy.services.stock import left_in
 from gantry.domain.events import Cause, CauseCode, Initiator, system
 from gantry.domain.instrument import DeviceKind, TestKind
@@ -301,6 +302,38 @@ def test_a_permit_that_is_not_in_force_allows_nothing_more():
     run = make_run(made)
     permit(made.site, valid_to=date(2026, 2, 1))
     with pytest.raises(services.NotDone, match="not in force"):
+        services.place_order(run, activity_mbq=100, patients=1, now=run.cut_off_at, by=BY)
+
+
+def test_an_order_that_would_break_the_months_sewer_limit_is_refused_with_what_is_still_to_be_given():
+    """A run that nobody is booked on counts whole: 15 % of 9,000 MBq is 1,350 MBq."""
+    made = make_network()
+    run = make_run(made, capacity_mbq=100_000)
+    permit(made.site, holding_mbq=60_000, sewer_mbq_a_month=1_350)
+    with pytest.raises(services.NotDone) as refused:
+        services.place_order(run, activity_mbq=9_010, patients=9, now=run.cut_off_at, by=BY)
+    assert refused.value.reasons == [
+        "Permit EPR-1 allows 1,350 MBq of F-18 to the sewer a month; with this order it would be 1,352 MBq in November"
+    ]
+    services.place_order(run, activity_mbq=9_000, patients=9, now=run.cut_off_at, by=BY)
+
+
+def test_those_who_are_booked_count_at_their_injections_and_those_who_were_given_as_they_were():
+    made = make_network()
+    make_bookable(made, mbq=50_000)
+    appointment = make_booked_appointment(made)
+    run = SupplyRun.objects.get(pk=appointment.allotment.supply_run) if appointment.allotment.supply_run else None
+    run = run or make_run(made, capacity_mbq=100_000)
+    ActivityAllotment.objects.filter(pk=appointment.allotment_id).update(supply_run=run.pk)
+    assert 0 < sewer_with(run, 9_000, F18) < 0.15 * 9_000 / 2
+
+
+def test_a_site_whose_permits_name_other_nuclides_may_not_order_this_one():
+    made = make_network()
+    run = make_run(made)
+    permit(made.site)
+    Permit.objects.update(nuclide="Ga-68")
+    with pytest.raises(services.NotDone, match="No permit of this site names F-18"):
         services.place_order(run, activity_mbq=100, patients=1, now=run.cut_off_at, by=BY)
 
 

@@ -2,7 +2,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from gantry.domain.permit import Coming, Terms, why_not_disposed, why_not_ordered
 from gantry.domain.staff_dose import Part, Reading, why_look, why_year
-from gantry.reference.nuclides import F18
+from gantry.reference.hot_lab import TO_SEWER
+from gantry.reference.nuclides import F18, NUCLIDES
 from gantry.reference.staff_dose import staff_limits
 
 title = "What may be held, may leave, and may be received by those who work there"
@@ -16,6 +17,22 @@ def numbers(text):
 
 
 def decide(first, second):
+    if second.startswith("order") and "sewer" in first:
+        (month,), (wanted,) = numbers(first), numbers(second)
+        return list(
+            why_not_ordered(
+                TERMS, nuclide=F18, held_mbq=0, coming=[], wanted=Coming(wanted, SEVEN), now=SEVEN, on=SEVEN.date(),
+                month_mbq={"sewer": month + TO_SEWER.value * wanted},
+            )
+        )  # fmt: skip
+    if second.startswith("order") and "names" in first:
+        ga68 = NUCLIDES[second.split()[-1]].value
+        return list(
+            why_not_ordered(
+                None, nuclide=ga68, held_mbq=0, coming=[], wanted=Coming(100, SEVEN), now=SEVEN, on=SEVEN.date(),
+                names_others=True,
+            )
+        )  # fmt: skip
     if second.startswith("order"):
         (held,), (wanted,) = numbers(first), numbers(second)
         return list(
@@ -43,6 +60,24 @@ def test_an_order_that_would_break_the_permit_is_refused(spec):
         when=("the site holds 6,000 MBq", "order 9,001 MBq"),
         then=["Permit EPR-1 allows 15,000 MBq of F-18 here; with this order there would be 15,001 MBq"],
     )
+
+
+def test_an_order_that_would_break_the_month_is_refused_before_anybody_is_given_it(spec):
+    """The permit of this example allows 500 MBq a month to the sewer. What has gone and 15 % of what is still to be given
+    in the month count: each person at their injection, and the whole of an order that nobody is booked on."""
+    spec(when=("350 MBq will have gone to the sewer this month", "order 1,000 MBq"), then=[])
+    spec(
+        when=("360 MBq will have gone to the sewer this month", "order 1,000 MBq"),
+        then=[
+            "Permit EPR-1 allows 500 MBq of F-18 to the sewer a month; with this order it would be 510 MBq in November"
+        ],
+    )
+
+
+def test_a_nuclide_that_no_permit_of_the_site_names_is_not_ordered(spec):
+    """Half-lives below 100 s have an exempt regime. A site of which no permit at all is recorded is not judged; it says so."""
+    spec(when=("the site's permit names F-18", "order Ga-68"), then=["No permit of this site names Ga-68"])
+    spec(when=("the site's permit names F-18", "order Rb-82"), then=[])
 
 
 def test_each_route_has_its_month(spec):

@@ -13,9 +13,11 @@ from django.db.models.functions import Coalesce, TruncMonth
 
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.services import append
+from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy.models import (
     Disposal,
+    Dose,
     Generator,
     LedgerEntry,
     Permit,
@@ -26,6 +28,7 @@ from gantry.apps.radiopharmacy.models import (
 from gantry.apps.radiopharmacy.services.ledger import as_entries, as_entry
 from gantry.apps.radiopharmacy.services.refusals import NotDone
 from gantry.apps.radiopharmacy.services.stock import nuclide_of
+from gantry.domain.appointment import ACTIVE
 from gantry.domain.decay import Assay, Nuclide, fraction_left
 from gantry.domain.events import Actor, CauseCode, EventKind
 from gantry.domain.ledger import STILL_HERE, Way, on_site_mbq
@@ -35,6 +38,7 @@ from gantry.reference.causes import CauseOwner, causes_on
 from gantry.reference.generators import GENERATORS
 from gantry.reference.hot_lab import TO_SEWER
 from gantry.reference.nuclides import NUCLIDES
+from gantry.reference.protocols import product_of
 
 KEPT_FOR = timedelta(days=400)
 """Further back nothing of these nuclides is left to be kept."""
@@ -149,7 +153,7 @@ def why_over_permit(run: SupplyRun, activity_mbq: float, *, now: datetime) -> li
     nuclide = nuclide_of(run.tracer)
     on = run.reference_at.astimezone(ZoneInfo(run.site.zone)).date()
     terms = terms_of(permit_for(run.site, nuclide.symbol, on))
-    if terms is None:
+    if terms is None and not has_permits(run.site):
         return []
     waiting = TracerOrder.objects.filter(
         site=run.site, state__in=[OrderState.PLACED, OrderState.CONFIRMED], run__reference_at__lte=run.reference_at,
@@ -160,8 +164,35 @@ def why_over_permit(run: SupplyRun, activity_mbq: float, *, now: datetime) -> li
         why_not_ordered(
             terms, nuclide=nuclide, held_mbq=held_mbq(run.site, nuclide, at=now), coming=coming,
             wanted=Coming(activity_mbq, run.reference_at), now=now, on=on,
+            month_mbq={"sewer": sewer_with(run, activity_mbq, nuclide)}, names_others=has_permits(run.site),
         )
     )  # fmt: skip
+
+
+def has_permits(site: Site) -> bool:
+    """Whether any permit for open sources is recorded; a site without one is not judged, and its pages say so."""
+    return Permit.objects.filter(site=site, sealed=False).exists()
+
+
+def sewer_with(run: SupplyRun, activity_mbq: float, nuclide: Nuclide) -> float:
+    """To the sewer in the month of a run: what has gone, and the share of what is still to be given in it.
+
+    Everybody who was promised activity counts at their injection. Of a run that nobody was promised of, all of the order.
+    """
+    first, end = month_of(run.site, run.reference_at)
+    injected = Dose.objects.filter(injected_at__isnull=False, appointment__isnull=False).values("appointment")
+    waiting = Appointment.objects.filter(
+        site=run.site, injection_at__gte=first, injection_at__lt=end, state__in=[state.value for state in ACTIVE],
+        allotment__supply_run__isnull=False,
+    ).exclude(pk__in=injected)  # fmt: skip
+    mine, given = False, 0.0
+    for row in waiting.select_related("allotment", "procedure"):
+        if nuclide_of(product_of(row.procedure.tracer)) != nuclide:
+            continue
+        mine = mine or row.allotment.supply_run == run.pk
+        given += Assay(nuclide, row.activity_mbq, row.allotment.reference_at).activity_at(row.injection_at)
+    gone = sewer_this_month(run.site, nuclide.symbol, at=run.reference_at)
+    return gone + TO_SEWER.value * (given + (0.0 if mine else activity_mbq))
 
 
 def month_of(site: Site, at: datetime) -> tuple[datetime, datetime]:
