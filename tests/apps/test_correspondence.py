@@ -12,6 +12,7 @@ from gantry.apps.audit.models import Event, OutboxMessage
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services import Choice
+from gantry.apps.booking.services.waiting import narrowed, open_procedures
 from gantry.apps.correspondence import services as correspondence
 from gantry.apps.correspondence.models import PatientMessage
 from gantry.apps.patients.services import protect_contact, record_death
@@ -24,7 +25,7 @@ from gantry.domain.events import Cause, CauseCode, EventKind, Initiator
 from gantry.domain.message import MessageState, Occasion
 from gantry.reference.messages import HOLD_BACK
 from tests.apps.broken_morning import BY, KNOWN, Morning, at, make_morning
-from tests.apps.factories import NOW, actor, make_network, make_person
+from tests.apps.factories import NOW, acting, actor, make_network, make_person
 from tests.apps.test_scheduling_pages import client_of
 
 pytestmark = pytest.mark.django_db
@@ -293,6 +294,17 @@ def test_a_message_that_is_sent_again_says_what_still_holds():
     assert correspondence.try_again(kept, now=KNOWN, by=BY)
     assert state(message) == "queued" and kept.message.state != "queued"
     assert OutboxMessage.objects.get(pk=kept.message_id).state == "queued"
+
+
+def test_whom_word_reached_is_not_on_the_list_of_those_who_did_not_answer():
+    morning, message = one()
+    seen = acting(morning.lead, KNOWN).scope
+    booking.log_attempt(message.referral, channel="phone", outcome="no_answer", now=KNOWN, by=BY)
+    assert narrowed(open_procedures(seen), "no_answer", KNOWN).filter(referral=message.referral_id).exists()
+    later = KNOWN + timedelta(minutes=3)
+    leave(message, later)
+    correspondence.delivered(message, at=later, proof="delivered", now=later)
+    assert not narrowed(open_procedures(seen), "no_answer", later).filter(referral=message.referral_id).exists()
 
 
 # Pages

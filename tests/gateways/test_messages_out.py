@@ -4,18 +4,22 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
 from gantry.apps.audit.models import Attempt, InboxMessage, OutboxMessage
 from gantry.apps.correspondence import services as correspondence
 from gantry.apps.correspondence.models import PatientMessage
+from gantry.domain.delivery import CLAIM
 from gantry.domain.message import Channel
 from gantry.gateways.emulators.messenger import Messenger, open_messenger
 from gantry.gateways.messages import mail, notify, outgoing
@@ -299,6 +303,67 @@ def test_each_refusal_is_tried_again_or_owned(service, settings, answer, state):
         settings.MESSAGES_URL = f"http://127.0.0.1:{port}"
         send(message.message_id, now=KNOWN)
     assert kept(message).state == state
+
+
+def drips(peer: socket.socket) -> None:
+    peer.recv(65536)
+    peer.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 900\r\n\r\n")
+    for _ in range(900):
+        peer.sendall(b" ")
+        threading.Event().wait(0.05)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("peer", [lambda p: p.recv(1) and p.recv(70_000) and p.recv(1), drips], ids=["hangs", "drips"])
+def test_a_service_that_hangs_or_drips_holds_no_worker(service, settings, monkeypatch, peer):
+    monkeypatch.setattr(outgoing, "ANSWER_WITHIN", timedelta(seconds=0.3))
+    _, message = one()
+    with far_end(peer) as port:
+        settings.MESSAGES_URL = f"http://127.0.0.1:{port}"
+        began = time.monotonic()
+        send(message.message_id, now=KNOWN)
+        assert time.monotonic() - began < 5
+    assert kept(message).state == "sending" and kept(message).message.state == "failed"
+
+
+@pytest.mark.django_db
+def test_a_worker_killed_between_their_word_and_ours_sends_nothing_twice(service, monkeypatch):
+    class Killed(BaseException):
+        """The process is gone: nothing after this line runs."""
+
+    def killed(*args: object, **kwargs: object) -> None:
+        raise Killed
+
+    _, message = one()
+    with monkeypatch.context() as patch:
+        patch.setattr(correspondence, "handed_over", killed)
+        with pytest.raises(Killed):
+            send(message.message_id, now=KNOWN)
+    assert kept(message).state == "sending" and len(service.taken) == 1
+    send(message.message_id, now=KNOWN + timedelta(seconds=1))
+    assert kept(message).state == "sending", "it is claimed until the claim ends"
+    send(message.message_id, now=KNOWN + CLAIM + timedelta(seconds=1))
+    assert kept(message).state == "sent" and len(service.taken) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_receipt_that_comes_twice_at_one_moment_is_heard_once(service):
+    _, message = one()
+    send(message.message_id, now=KNOWN)
+    body, both = receipt(message, "delivered"), threading.Barrier(2)
+
+    def once() -> int:
+        try:
+            both.wait(20)
+            return posted(body).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = [future.result(60) for future in [pool.submit(once) for _ in range(2)]]
+    assert answers == [204, 204]
+    assert kept(message).state == "delivered"
+    assert message.referral.contacts.filter(outcome="delivered").count() == 1
 
 
 @pytest.mark.django_db

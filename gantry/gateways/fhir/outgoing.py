@@ -90,7 +90,7 @@ def put(url: str, content: bytes, *, request_id: str) -> httpx.Response:
     ends = time.monotonic() + ANSWER_WITHIN.total_seconds()
     with httpx.stream("PUT", url, content=content, headers=headers, timeout=ANSWER_WITHIN.total_seconds()) as answer:
         body = b""
-        for piece in answer.iter_raw(4096):
+        for piece in answer.iter_raw():
             body += piece
             if len(body) > MOST_OF_AN_ANSWER or time.monotonic() > ends:
                 break

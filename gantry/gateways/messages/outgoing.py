@@ -170,7 +170,7 @@ def ask(method: str, account: notify.Account, path: str, *, now: datetime, body:
         method, account.url + path, content=body, headers=headers, timeout=ANSWER_WITHIN.total_seconds()
     ) as answer:
         read = b""
-        for piece in answer.iter_raw(4096):
+        for piece in answer.iter_raw():
             read += piece
             if len(read) > MOST_OF_AN_ANSWER or time.monotonic() > ends:
                 break

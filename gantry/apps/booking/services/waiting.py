@@ -26,6 +26,8 @@ OPEN_REFERRALS = (
     ReferralState.ON_HOLD.value,
 )
 RISK_DAYS = 5
+KNOWS = ("spoke", "delivered")
+"""Outcomes after which nobody rings again for want of an answer."""
 FAR = date(9999, 12, 31)
 PRIORITIES = {1: "Routine", 2: "Urgent", 3: "Two-week wait"}
 LISTS = {
@@ -120,7 +122,7 @@ def belongs(name: str, now: datetime) -> Q:
             return must_move(now)
         case "no_answer":
             untold = Q(slot_state__isnull=True) | ~Q(slot_state=S.TOLD.value)
-            return untold & Q(rung_outcome__isnull=False) & ~Q(rung_outcome="spoke")
+            return untold & Q(rung_outcome__isnull=False) & ~Q(rung_outcome__in=KNOWS)
         case "to_tell":
             return Q(slot_state=S.BOOKED.value)
         case "held":
