@@ -77,7 +77,7 @@ def test_the_page_shows_what_each_scheme_gives_at_each_number_of_minutes_with_it
         assert title in page
     for given in ("373", "398", "280"):  # linear and quadratic at 3 min/bed, and 3.5 MBq/kg, all at 80 kg
         assert f">{given}<" in page
-    assert "held: 560 by the formula" in page
+    assert "of 560</span>" in page
     assert RECALLED_NOTICE in page
     assert "Scan planned, minutes" in page
     for minutes in (20, 27, 34):
