@@ -103,8 +103,10 @@ def test_another_organisations_question_is_not_there(batch):
 
 def test_a_days_ledger_is_shown_at_the_instant_that_is_asked_for_and_comes_as_a_file(made, batch):
     dose = draw(batch)
+    services.sample(Batch.objects.get(pk=batch.pk), services.Reading(5, NOW, "Calibrator 1"), now=NOW, by=BY)
     client = enter(made)
     shown = text(client, "tracer:statement", at="08:00")
+    assert "7.3" in shown
     assert "The site, 2 containers" in shown and dose.container.barcode in shown and "08:00" in shown
     answer = client.get(reverse("tracer:statement"), {"at": "08:00", "format": "csv"})
     rows = list(csv.DictReader(StringIO(answer.content.decode("utf-8-sig"))))
@@ -125,6 +127,11 @@ def test_a_days_ledger_is_shown_at_the_instant_that_is_asked_for_and_comes_as_a_
         )
     assert "Nothing was here" in text(client, "tracer:statement", on="2026-10-01")
     assert "Ledger of" in text(client, "tracer:statement", on="nonsense", at="25:99")
+
+
+def test_a_trace_of_activity_is_shown_by_two_figures(made, batch):
+    services.draw(batch, activity_mbq=2.5, at=NOW, instrument="Calibrator 1", now=NOW, by=BY)
+    assert ">2.5<" in text(enter(made), "tracer:statement", at=timezone.localtime(NOW).strftime("%H:%M"))
 
 
 def test_a_container_says_where_every_megabecquerel_went(made, batch):

@@ -12,7 +12,7 @@ from gantry.apps.audit.models import Event
 from gantry.apps.quality.models import Incident
 from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.models import Batch, Dose, Permit, Preparation, SealedSource, StaffDose
-from gantry.apps.radiopharmacy.services import generators
+from gantry.apps.radiopharmacy.services import carriage, generators
 from gantry.apps.radiopharmacy.services.permits import add_permit, month_by_route, months_of
 from gantry.apps.radiopharmacy.services.sources import (
     SourceFacts,
@@ -32,6 +32,7 @@ from tests.apps.factories import NOW, make_batch, make_network, make_person, mak
 
 pytestmark = pytest.mark.django_db
 BY = system("tests")
+BACKEND = "django.contrib.auth.backends.ModelBackend"
 JANUARY, NOVEMBER = date(2026, 1, 1), date(2026, 11, 1)
 CAESIUM = SourceFacts("Cs-137", "S-1", "Check source", 9.0, NOW - timedelta(days=3650), "Safe")
 
@@ -284,3 +285,27 @@ def test_part_of_a_batch_is_received_from_another_site_and_an_unopened_dose_goes
         reverse("tracer:dose", args=[dose.pk]), {"what": "return", "back-reason": "Not needed", "back-at": "now"}
     )
     assert Dose.objects.get(pk=dose.pk).state == "returned_to_supplier"
+
+
+# What leaves by road
+
+
+def test_a_transport_paper_carries_what_the_ledger_says_has_left(made):
+    """A transfer without its paper is said on the batch; the paper names it once, and has to agree with it."""
+    batch = make_batch(make_run(made))
+    services.transfer(batch, services.Reading(2_000, NOW, "Calibrator 1"), to=made.other_site, now=NOW, by=BY)
+    (left,) = carriage.without_paper(batch)
+    client = Client()
+    client.force_login(make_person(Role.RADIOPHARMACIST, made.provider), backend=BACKEND)
+    assert "no transport paper" in client.get(reverse("tracer:batch", args=[batch.pk])).content.decode()
+
+    def sent(mbq):
+        parcel = carriage.Parcel("Other site", "1 Road", mbq, 0.2, 0.004)
+        return carriage.consign(batch, parcel, at=NOW, now=NOW, by=BY, entry=left)
+
+    with pytest.raises(services.NotDone, match=r"The ledger says 2,000\.0 MBq left, the package says 3,000\.0 MBq"):
+        sent(3_000)
+    assert sent(2_000).entry == left and carriage.without_paper(batch) == []
+    with pytest.raises(services.NotDone, match="another package"):
+        sent(2_000)
+    assert "no transport paper" not in client.get(reverse("tracer:batch", args=[batch.pk])).content.decode()

@@ -571,6 +571,7 @@ class ReturnForm(Form):
 class ConsignForm(Form):
     """What the surveyor reads, and where it goes. The label is worked out when it has not been put on yet."""
 
+    entry = forms.ChoiceField(label="What is in it, by the ledger", required=False)
     consignee = forms.CharField(label="To", max_length=160)
     address = forms.CharField(label="Address", max_length=400, widget=forms.Textarea(attrs={"rows": 3}))
     activity_mbq = activity("Activity in the package")
@@ -585,8 +586,11 @@ class ConsignForm(Form):
     at = MomentField(label="Leaves", initial="now", past=False)
     already_happened = forms.BooleanField(label="It has left all the same: record it", required=False)
 
-    def __init__(self, *args: Any, refused: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, entries: Iterable[tuple[str, str]] = (), refused: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["entry"].choices = [("", "Nothing of the vial: an empty package"), *entries]
         if not refused:
             del self.fields["already_happened"]
 

@@ -18,6 +18,7 @@ from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.forms import AcceptForm, BenchForm, LossForm, ReceiveForm, ReleaseForm, SpendForm
 from gantry.apps.radiopharmacy.models import Batch, LedgerEntry, TracerOrder
 from gantry.apps.radiopharmacy.services.batches import difference_of, loss_of
+from gantry.apps.radiopharmacy.services.carriage import without_paper
 from gantry.apps.radiopharmacy.services.investigations import of_batch
 from gantry.apps.radiopharmacy.services.ledger import as_entry
 from gantry.apps.radiopharmacy.services.stock import delivery_of
@@ -156,6 +157,7 @@ def batch(request: HttpRequest, key: UUID) -> HttpResponse:
                 "in_vial": vial.left_mbq,
                 "vial_key": next((box.pk for box in row.containers.all() if box.kind == "vial"), None),
                 "investigations": of_batch(row),
+                "unpapered": without_paper(row),
                 "forgotten": forgotten_residuals(entries, request.now, after=RESIDUAL_WITHIN.value),
                 "recipients": services.recipients(row) if lost else [],
                 "verbs": {event.value for event in allowed(BATCH, BatchState(row.state))},
