@@ -181,6 +181,8 @@ def test_two_people_change_places_in_one_publish_and_the_worklist_follows():
     assert "Published" in page
     now = {row.replaces_id: row for row in Appointment.objects.filter(replaces__in=[first, second])}
     assert (now[first.pk].arrival_at, now[second.pk].arrival_at) == (second.arrival_at, first.arrival_at)
+    published = Event.objects.get(kind=EventKind.PLAN_PUBLISHED)
+    assert (published.data["weights"], len(published.data["digest"])) == ("unsigned", 16)
     listed = ScheduledStep.objects.filter(state="scheduled").values_list("appointment", flat=True)
     assert set(listed) == {now[first.pk].pk, now[second.pk].pk, morning.booked[2].pk}
     assert booking.history_faults() == []

@@ -238,7 +238,10 @@ def test_what_is_booked_keeps_its_place_and_what_it_breaks_is_said():
     assert built.strained == [f"{first} needs flat_couch", f"{last} cannot come so late"]
     client = client_of(morning.lead)
     page = client.get(address(morning)).content.decode()
-    assert "Booked closer than the rows allow" in page and "needs a flat couch for radiotherapy planning" in page
+    assert (
+        "Booked closer than rooms, people or patients’ own hours allow" in page
+        and "needs a flat couch for radiotherapy planning" in page
+    )
 
 
 def test_a_session_called_off_leaves_the_day(monkeypatch):

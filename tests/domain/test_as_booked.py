@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantry.domain.scheduling.as_booked import as_booked, merged, peaks_of
+from gantry.domain.scheduling.as_booked import as_booked, as_they_lay, merged, peaks_of
 from gantry.domain.scheduling.check import faults
 from gantry.domain.scheduling.problem import Plan, PlannedVisit, Window, capacities
 from tests.solvers.drawn_days import day, days, delivery, patient, place, scanner
@@ -68,3 +68,42 @@ def test_the_rows_still_say_what_booking_did_not_keep():
 
 def test_windows_that_touch_are_one():
     assert merged([Window(5, 9), Window(1, 5), Window(12, 12), Window(11, 13)]) == (Window(1, 9), Window(11, 13))
+
+
+def test_whoever_keeps_their_time_keeps_their_scanner():
+    """A solver that takes like scanners for one may deal them anew: nobody is told of another room for nothing."""
+    two = (scanner("S1"), scanner("S2"))
+    of_day = day(
+        tuple(patient(f"P{n}") for n in (1, 2, 3)), scanners=two, deliveries=(delivery(ordered_mbq=9e3),)
+    )  # fmt: skip
+    before = Plan(
+        (
+            PlannedVisit("P1", "S1", "D1", 480, 60),
+            PlannedVisit("P2", "S2", "D1", 485, 60),
+            PlannedVisit("P3", "S1", "D1", 600, 60),
+        )
+    )
+    dealt = Plan(
+        (
+            PlannedVisit("P1", "S2", "D1", 480, 60),
+            PlannedVisit("P2", "S1", "D1", 485, 60),
+            PlannedVisit("P3", "S1", "D1", 505, 60),
+        )
+    )
+    found = as_they_lay(of_day, before, dealt)
+    assert [(v.patient, v.scanner, v.injection_min) for v in found.visits] == [
+        ("P1", "S1", 480),
+        ("P2", "S2", 485),
+        ("P3", "S1", 505),
+    ]
+    assert faults(of_day, found) == []
+
+
+def test_where_old_scanners_do_not_work_out_the_plan_stays_as_it_was_found():
+    of_day = day(
+        tuple(patient(f"P{n}", scan_min=30) for n in (1, 2, 3)), scanners=(scanner("S1"), scanner("S2")),
+        deliveries=(delivery(ordered_mbq=9e3),),
+    )  # fmt: skip
+    before = Plan((PlannedVisit("P1", "S1", "D1", 480, 60), PlannedVisit("P2", "S2", "D1", 510, 60)))
+    dealt = Plan((*(replace(v, scanner="S1") for v in before.visits), PlannedVisit("P3", "S2", "D1", 495, 60)))
+    assert as_they_lay(of_day, before, dealt) == dealt

@@ -136,4 +136,5 @@ def test_why_a_time_what_a_day_reckons_with_and_what_it_weighs(live_server: Live
     page.get_by_role("button", name="Note it for the doors").click()
     expect(page.get_by_role("row", name="Overtime from 12:00")).to_be_visible()
     look(page, live_server, "scheduling:day", morning.made.site.pk, TUESDAY.isoformat())
-    expect(page.get_by_role("heading", name="Booked closer than the rows allow")).to_be_visible()
+    page.get_by_text("Booked closer than rooms, people or patients’ own hours allow: 1 time").click()
+    expect(page.get_by_text("cannot come so late")).to_be_visible()

@@ -76,14 +76,14 @@ def day_svg(
     if now_min is not None and first <= now_min <= last:
         at = canvas.x(now_min)
         body.append(f'<line class="dayline__now" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{canvas.bottom}"/>')
-        body.append(f'<text class="dayline__label" x="{at + 3:.1f}" y="{TOP - 2}">now</text>')
+        body.append(f'<text class="dayline__label" x="{at + 3:.1f}" y="{foot + 4}">now</text>')
     label = (
         f"{len(plan.visits)} scans on {len(scanners)} scanners: blue the scan, under it in yellow the same person's "
         "uptake from injection; at the foot the tracer that is left. The table says the same"
     )
     scale = (WIDTH - LEFT - RIGHT) / max(1, last - first)
     return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {canvas.bottom + 16}" role="img" aria-label="{escape(label)}" '
+        f'<svg viewBox="0 0 {WIDTH} {canvas.bottom + 42}" role="img" aria-label="{escape(label)}" '
         f'data-per-minute="{scale:.5f}" data-grid="{day.grid_min}">{"".join(body)}</svg>'
     )
 
@@ -236,11 +236,15 @@ def decay(canvas: Canvas, plan: Plan, top: int) -> Iterator[str]:
 
 
 def arrivals(canvas: Canvas, base: int) -> Iterator[str]:
-    here = str(canvas.built.site.pk)
-    for delivery in canvas.built.day.deliveries:
+    """When each delivery can be used; of two close to each other the second stands lower."""
+    here, ends = str(canvas.built.site.pk), [float("-inf")] * 3
+    for delivery in sorted(canvas.built.day.deliveries, key=lambda d: (d.arrives_min, d.ref)):
         if delivery.place == here and canvas.first <= delivery.arrives_min <= canvas.last:
             at = canvas.x(delivery.arrives_min)
-            yield f'<text class="dayline__label" x="{at:.1f}" y="{base + 13}">▲ {canvas.clock(delivery.arrives_min)}</text>'
+            words = f"▲ {canvas.clock(delivery.arrives_min)} {delivery.tracer}"
+            row = next((n for n, end in enumerate(ends) if end < at), len(ends) - 1)
+            ends[row] = at + (len(words) + 1) * LETTER
+            yield f'<text class="dayline__label" x="{at:.1f}" y="{base + 13 + 12 * row}">{escape(words)}</text>'
 
 
 def family(name: str) -> str:

@@ -42,7 +42,7 @@ class ChangeForm(Form):
         widget=Input(width="5", autocomplete="off"),
     )  # fmt: skip
     scanner = forms.ChoiceField(label="Scanner")
-    layout = (Section("Try a change", ("appointment:6", "arrival:3", "scanner:3")),)
+    layout = (Section("Try a change", ("appointment:12",), ("arrival:6", "scanner:6")),)
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class PeopleForm(Form):
     starts = TimeField(label="From")
     ends = TimeField(label="Until")
     people = forms.IntegerField(label="How many", min_value=1, max_value=9, initial=1, widget=Input(width="2"))
-    layout = (Section("Somebody is here", ("kind:12",), ("starts:4", "ends:4", "people:4")),)
+    layout = (Section("Somebody is here", ("kind:8", "people:4"), ("starts:6", "ends:6")),)
 
 
 class FittingsForm(Form):

@@ -7,7 +7,7 @@ wider day is what changes and recoveries are judged by, so that only what they b
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from gantry.domain.scheduling.check import known
+from gantry.domain.scheduling.check import faults, known, score
 from gantry.domain.scheduling.problem import (
     Day,
     Patient,
@@ -17,6 +17,7 @@ from gantry.domain.scheduling.problem import (
     Scanner,
     Window,
     holds,
+    why_not_visit,
 )
 
 
@@ -95,6 +96,42 @@ def let_in(day: Day, patient: Patient, visit: PlannedVisit) -> Patient:
     )
 
 
+def as_they_lay(day: Day, before: Plan, after: Plan) -> Plan:
+    """The same times with everybody on their old scanner where they keep their time: another one of the same kind is no gain.
+
+    Whoever has another time takes a scanner that is left; where that does not work out or costs more, the plan as it was found.
+    """
+    was = {v.patient: v for v in before.visits}
+    kept = [v for v in after.visits if v.patient in was and v.scan_min == was[v.patient].scan_min]
+    placed = [replace(v, scanner=was[v.patient].scanner) for v in kept]
+    others = sorted((v for v in after.visits if v not in kept), key=lambda v: (v.scan_min, v.patient))
+    for visit in others:
+        scanner = next((s for s in of_choice(day, visit) if free_on(day, s, visit, placed)), None)
+        if scanner is None:
+            return after
+        placed.append(replace(visit, scanner=scanner.ref))
+    found = replace(after, visits=tuple(sorted(placed, key=lambda v: (v.injection_min, v.patient))))
+    as_good = len(faults(day, found)) <= len(faults(day, after)) and score(day, found) <= score(day, after)
+    return found if as_good else after
+
+
+def of_choice(day: Day, visit: PlannedVisit) -> list[Scanner]:
+    """The found one first, then the others of its place."""
+    place = day.scanner(visit.scanner).place
+    return sorted((s for s in day.scanners if s.place == place), key=lambda s: s.ref != visit.scanner)
+
+
+def free_on(day: Day, scanner: Scanner, visit: PlannedVisit, placed: Sequence[PlannedVisit]) -> bool:
+    def span(one: PlannedVisit) -> Window:
+        return Window(one.scan_min, one.scan_min + day.patient(one.patient).scan_min + scanner.turnaround_min)
+
+    patient, mine = day.patient(visit.patient), span(visit)
+    if next(why_not_visit(day, patient, replace(visit, scanner=scanner.ref)), None) is not None:
+        return False
+    there = [span(one) for one in placed if one.scanner == scanner.ref]
+    return all(mine.end <= other.start or other.end <= mine.start for other in there)
+
+
 def merged(windows: Iterable[Window]) -> tuple[Window, ...]:
     """The same minutes in as few windows as can be, in order."""
     found: list[Window] = []
@@ -108,4 +145,4 @@ def merged(windows: Iterable[Window]) -> tuple[Window, ...]:
     return tuple(found)
 
 
-__all__ = ["as_booked", "merged", "peaks_of"]
+__all__ = ["as_booked", "as_they_lay", "merged", "peaks_of"]

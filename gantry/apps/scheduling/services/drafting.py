@@ -15,11 +15,14 @@ from gantry.apps.booking.services import Change, Choice, Refused
 from gantry.apps.estate.models import Site
 from gantry.apps.scheduling.models import Lock, PlanVersion
 from gantry.apps.scheduling.services.building import Built, build
+from gantry.apps.scheduling.services.noting import standing_on
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, EventKind
 from gantry.domain.scheduling import check
 from gantry.domain.scheduling.problem import Plan, PlannedVisit, Score
+from gantry.domain.scheduling.weights import Unsigned, digest
+from gantry.reference.day_plans import weights_on
 
 MOVABLE = (AppointmentState.BOOKED, AppointmentState.TOLD)
 
@@ -173,9 +176,21 @@ def publish(draft: PlanVersion, *, cause: Cause, now: datetime, by: Actor) -> Pl
         by=by,
         site=draft.site_id,
         cause=cause,
-        data={"number": draft.number, "on": draft.on.isoformat(), "moved": len(judged.changed)},
+        data={
+            "number": draft.number,
+            "on": draft.on.isoformat(),
+            "moved": len(judged.changed),
+            "digest": digest(weights_on(draft.on).value),
+            "weights": weights_in_words(draft.site, draft.on),
+        },
     )
     return draft
+
+
+def weights_in_words(site: Site, on: date) -> str:
+    """Under whose signature the plan was judged: kept with it, so that it can be judged again by the same."""
+    standing = standing_on(site.network.provider_id, on)
+    return "unsigned" if isinstance(standing, Unsigned) else f"signed by {standing.by}"
 
 
 def change_of(judged: Judged, ref: str, to: Mapping[str, str]) -> Change:

@@ -14,6 +14,7 @@ from gantry.apps.scheduling.models import PlanVersion
 from gantry.apps.scheduling.services.building import Built, build
 from gantry.apps.scheduling.services.drafting import MOVABLE, draft_for, draft_of, judge
 from gantry.apps.scheduling.services.refusals import NotPossible
+from gantry.domain.scheduling.as_booked import as_they_lay
 from gantry.domain.scheduling.failures import NOTICE_MIN
 from gantry.domain.scheduling.problem import Day, Delivery, Lock, Patient, Plan, PlannedVisit
 from gantry.solvers.day_plan import Infeasible, Planned, Stage, plan_day
@@ -44,7 +45,8 @@ def propose(site: Site, on: date, *, now: datetime, by_name: str, seconds: float
         raise NotPossible(*((f"These cannot all be kept; {also}",) if len(found.reasons) > 1 else ()), *found.reasons)
     if not isinstance(found, Planned):
         raise NotPossible("No plan that keeps every lock was found in time")
-    changes = dict(changes_in(built, judged.plan, found.plan)) | (draft.changes if draft else {})
+    best = as_they_lay(day, judged.plan, found.plan)
+    changes = dict(changes_in(built, judged.plan, best)) | (draft.changes if draft else {})
     after = judge(built, changes)
     if not changes or after.changed == judged.changed:
         raise NotPossible("Nothing to propose: no plan that keeps what people were told is better than this one")

@@ -52,6 +52,8 @@ class Line:
     state: Tag
     mbq: float
     was: datetime | None
+    was_on: str
+    """The scanner that they were booked on, where the draft has another."""
     lock: Lock | None
     movable: bool
 
@@ -194,6 +196,7 @@ def lines(judged: Judged, names: dict[str, str]) -> list[Line]:
     for visit in judged.plan.visits:
         row, patient = built.appointments[visit.patient], built.day.patient(visit.patient)
         arrival = built.at(visit.injection_min - patient.preparation_min)
+        before = built.plan.visit(visit.patient)
         delivery = built.day.delivery(visit.delivery)
         found.append(
             Line(
@@ -207,7 +210,8 @@ def lines(judged: Judged, names: dict[str, str]) -> list[Line]:
                 scanner=built.scanners[visit.scanner].name,
                 state=STATES[AppointmentState(row.state)],
                 mbq=built.day.drawn_mbq(patient, visit.injection_min, delivery),
-                was=row.arrival_at if visit.patient in judged.changed else None,
+                was=row.arrival_at if row.arrival_at != arrival else None,
+                was_on=built.scanners[before.scanner].name if before and before.scanner != visit.scanner else "",
                 lock=built.locks.get(visit.patient),
                 movable=row.state in drafting.MOVABLE,
             )

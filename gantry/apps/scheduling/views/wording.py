@@ -19,7 +19,7 @@ def worded(said: str, built: Built, names: Mapping[str, str], zone: ZoneInfo) ->
     for ref, scanner in built.scanners.items():
         said = said.replace(ref, scanner.name)
     for ref, row in built.allotments.items():
-        said = said.replace(ref, f"the run of {row.reference_at.astimezone(zone):%H:%M}")
+        said = said.replace(ref, f"the {row.tracer} run of {row.reference_at.astimezone(zone):%H:%M}")
     for ref, site in built.sites.items():
         said = said.replace(ref, site.name)
     for value, label in Fitting.choices:
