@@ -154,6 +154,7 @@ def test_the_workers_clock_waits_while_past_weeks_are_lived() -> None:
             start()
         due = ProcrastinateJob.objects.filter(queueing_lock__in=CLOCKS).values_list("queueing_lock", "scheduled_at")
         assert {name for name, at in due if at is not None} == set(CLOCKS)
+        assert {"close_runs", "expire_batches", "expire_holds"} <= set(CLOCKS)
     assert not ProcrastinateJob.objects.filter(queueing_lock__in=CLOCKS).exists()
     start()
 

@@ -9,7 +9,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from procrastinate.exceptions import AlreadyEnqueued
 
-CLOCKS = ("close_runs", "expire_holds", "lapse_authorisations", "recheck_authorisations")
+CLOCKS = ("close_runs", "expire_batches", "expire_holds", "lapse_authorisations", "recheck_authorisations")
 """Jobs that end something because its time is up."""
 AT_MOST = timedelta(minutes=30)
 """Killed in the middle, the living weeks hold up the clock no longer than this."""
