@@ -12,6 +12,14 @@ from gantry.apps.audit.details import detail
         ({"step": "late", "label": "Late scan"}, "Late scan"),
         ({"step": "weigh", "label": "Weight", "weight_kg": 61.5}, "Weight 61.5 kg"),
         ({"mbq": 4.7, "tracer": "FDG", "net_mbq": 188.62, "doubts": []}, "4.7 MBq; tracer FDG; net 188.6 MBq"),
+        (
+            {
+                "act": "receive",
+                "reasons": ["It carries II-YELLOW; 0.9 mSv/h asks", "Less than expected by far"],
+                "pence": 57_400,
+            },
+            "On receipt; reasons It carries II-YELLOW; 0.9 mSv/h asks; Less than expected by far; £574.00",
+        ),
         ({"channel": "phone", "outcome": "no_answer"}, "By phone; no answer"),
         ({"was_told": True}, "The patient had been told the date"),
         ({"measured": False, "wasted_mbq": 34.63}, "Calculated, not measured; wasted 34.6 MBq"),

@@ -68,6 +68,12 @@ SAID = {
     ("door", "fhir"): "by FHIR message",
     ("door", "csv"): "by uploaded file",
     ("how", "account_login"): "by password",
+    ("act", "receive"): "on receipt",
+    ("act", "draw"): "at the draw",
+    ("act", "check"): "measured again",
+    ("act", "elute"): "at the elution",
+    ("act", "consign"): "sent by road",
+    ("act", "residual"): "at the residual",
     ("match", "scan"): "matched by the barcode on the syringe",
     ("match", "typed"): "matched by two typed facts",
 }
@@ -120,7 +126,8 @@ def _plain(value: Any, codes: Mapping[str, str], days: set[date]) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}".removesuffix(".0")
     if isinstance(value, list):
-        return ", ".join(_plain(one, codes, days) for one in value if not isinstance(one, dict) and not _is_id(one))
+        said = [_plain(one, codes, days) for one in value if not isinstance(one, dict) and not _is_id(one)]
+        return ("; " if any(_is_told(one) for one in said) else ", ").join(said)
     text = str(value)
     if len(text) > 18 and "T" in text and (moment := _moment(text)):
         return _time(moment, days)
