@@ -37,6 +37,9 @@ def say_when(value: datetime | date | None, now: datetime, zone: tzinfo) -> str:
     said = _say_day(local.date(), today)
     if days in (-1, 0, 1):
         return f"{said} {local:%H:%M}"
+    if 7 <= days <= 60:
+        # A cut-off or a run of next week is of no use without its clock.
+        return f"{local.day} {local:%b}, {local:%H:%M} (in {days} days)"
     return f"{said}, {local:%H:%M}" if 1 < days < 7 else said
 
 
