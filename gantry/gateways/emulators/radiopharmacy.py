@@ -12,6 +12,7 @@ from gantry.apps.radiopharmacy.models import Batch, TracerOrder
 from gantry.domain.decay import fraction_left
 from gantry.domain.events import Actor, system
 from gantry.domain.supply import BatchState, OrderState
+from gantry.domain.transport import Label
 
 RELEASED_BY = "Q. Pargeter (emulated)"
 VIAL_LASTS = timedelta(hours=9)
@@ -54,6 +55,10 @@ def deliver(order: TracerOrder, now: datetime) -> Batch:
         instrument="Calibrator 1",
         received_at=now,
         volume_ml=12.0,
+        transport_index=0.6,
+        label=Label.YELLOW_2,
+        surface_msv_per_h=0.12,
+        at_one_metre_msv_per_h=0.004,
     )
     return radiopharmacy.receive_delivery(order, facts, now=now, by=system("emulated courier"))
 
