@@ -12,12 +12,14 @@ from gantry.apps.booking.models import Appointment
 from gantry.apps.booking.services import history_faults, prescribed_for, prescribed_mbq
 from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy.services.prescribing import advice_for
+from gantry.apps.scanning.services.steps import protocol_of
 from gantry.apps.scheduling.models import LessActivityRule, TransferRule
 from gantry.apps.scheduling.services import approving, recovering
 from gantry.apps.scheduling.services.building import build
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.apps.scheduling.services.telling import Said, tell
 from gantry.domain.access import Role
+from gantry.domain.scan import Act
 from gantry.domain.scheduling.failures import FailureKind
 from gantry.domain.scheduling.recovery import Way, given_less
 from tests.apps.broken_morning import BY, KNOWN, TUESDAY, Morning, make_morning
@@ -75,6 +77,9 @@ def test_less_is_given_only_under_a_rule_and_never_after_it_is_withdrawn():
         assert advice_for(each, now=KNOWN).prescribed_mbq == pytest.approx(prescribed_for(each))
         minutes = (each.ends_at - each.scan_at).total_seconds() / 60
         assert minutes * each.fraction >= 20, "activity times minutes stays"
+        (scan,) = protocol_of(each.visit).of(Act.ACQUIRE)
+        assert scan.minutes == minutes, "the board counts the longer scan down"
+    assert approving.used([row.pk]) == {row.pk: len(given)}
     booked = Event.objects.filter(kind="appointment_booked", data__given_under=str(row.pk))
     assert booked.count() == len(given), "each names the rule"
     assert history_faults() == []

@@ -100,7 +100,7 @@ def test_a_named_person_accepts_a_recovery_and_undoes_it():
         n for n in range(3) if f'id="option-{n}"' in page and f'name="option" value="{n}"' in page
     )  # fmt: skip
     page = client.post(url, {"what": "accept", "option": str(ready)}, follow=True).content.decode()
-    assert morning.lead.name in page and "Ring and tell" in page
+    assert morning.lead.name in page and "Ring: the words" in page and "01632 960 001" in page
     page = client.post(url, {"what": "undo"}, follow=True).content.decode()
     assert "Undone" in page
     assert RecoveryPlan.objects.get().state == "undone"

@@ -1,7 +1,8 @@
 """Steps of a protocol as they happened: always recorded, a breach named as one, a correction with its reason."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -78,7 +79,17 @@ def enquiry_applies(visit: Visit) -> bool:
 def protocol_of(visit: Visit) -> Protocol:
     """The graph for this person: without the pregnancy enquiry where it does not apply."""
     graph = protocols.timed(protocols.protocol(visit.protocol), visit.appointment.procedure.minutes_per_bed)
+    if visit.appointment.fraction < 1.0:
+        graph = as_long_as(graph, visit.appointment.ends_at - visit.appointment.scan_at)
     return graph if enquiry_applies(visit) else graph.without(Act.ENQUIRE)
+
+
+def as_long_as(graph: Protocol, lasts: timedelta) -> Protocol:
+    """Given less under a practitioner's rule, somebody is scanned for longer: the board and the scanner reckon with it."""
+    minutes = round(lasts.total_seconds() / 60)
+    return replace(
+        graph, steps=tuple(replace(s, minutes=minutes) if s.act is Act.ACQUIRE else s for s in graph.steps)
+    )  # fmt: skip
 
 
 def progress_of(visit: Visit) -> Progress:

@@ -7,17 +7,19 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from gantry.apps.accounts.models import Appointee, Office, Person, PractitionerLicence
 from gantry.apps.audit.ids import new_id
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale, append
+from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import Site
 from gantry.apps.referrals.services.covering import why_not_by_site
 from gantry.apps.scheduling.models import LessActivityRule, TransferRule
 from gantry.apps.scheduling.services.building import Built
 from gantry.apps.scheduling.services.refusals import NotPossible
+from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, EventKind
 from gantry.domain.scan import Act
 from gantry.domain.scheduling.approval import why_not_less, why_not_transfer
@@ -266,6 +268,12 @@ def transfers(built: Built) -> Transfer | None:
         return None
     names = " and ".join(dict.fromkeys(f"{row.adviser.name} ({row.letter}: {row.conditions})" for row in rows))
     return Transfer(names, {(str(row.site_id), str(row.to_site_id)): row.minutes for row in rows})
+
+
+def used(keys: Iterable[UUID]) -> dict[UUID, int]:
+    """For how many people each rule is or was in use: moves that were undone or overtaken are none."""
+    given = Appointment.objects.filter(given_under__in=list(keys)).exclude(state=AppointmentState.REPLACED)
+    return {row["given_under"]: row["people"] for row in given.values("given_under").annotate(people=Count("pk"))}
 
 
 def found(key: UUID, sites: Iterable[UUID]) -> LessActivityRule | TransferRule | None:

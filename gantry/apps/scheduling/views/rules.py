@@ -45,6 +45,7 @@ def rules(request: HttpRequest) -> HttpResponse:
         "scheduling/rules.html",
         {
             "less": [(row, protocol(row.protocol).title, may_withdraw(request, row)) for row in by_less],
+            "used": approving.used([row.pk for row in by_less]),
             "transfers": [(row, may_withdraw(request, row)) for row in by_letter],
             "today": today,
             "less_form": less,
