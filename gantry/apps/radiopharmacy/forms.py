@@ -95,7 +95,10 @@ class RunForm(Form):
     tracer = forms.ChoiceField(label="Product")
     supplier = forms.ChoiceField(label="Supplier")
     production_site = forms.CharField(label="Production site", max_length=80)
-    due_at = MomentField(label="Due here", past=False, help_text="For example, tomorrow 07:00")
+    due_at = MomentField(
+        label="Due here", past=False, help_text="For example, tomorrow 07:00",
+        error_messages={"required": "Enter when the delivery is due here"},
+    )  # fmt: skip
     reference_at = MomentField(
         label="Reference time", past=False, required=False, help_text="The time that it is due, if empty"
     )

@@ -237,8 +237,12 @@ class LessActivityForm(Form):
     least_percent = NumberField(
         label="Give at least", unit="%", min_value=50, max_value=95, decimal_places=0,
         help_text="Of the authorised activity; the scan is as much longer",
+        error_messages={"required": "Enter the least share of the activity, in %"},
     )  # fmt: skip
-    sites = forms.MultipleChoiceField(label="At these sites", widget=forms.CheckboxSelectMultiple)
+    sites = forms.MultipleChoiceField(
+        label="At these sites", widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose the sites that the rule holds at"},
+    )  # fmt: skip
     children = forms.BooleanField(label="For children too", required=False)
     valid_from = DateField(label="From")
     valid_to = DateField(label="Last day")
