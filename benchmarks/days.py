@@ -12,6 +12,9 @@ The same name gives the same bytes. What is drawn, and from which public figure:
 - One in seven cannot come early (inpatients, transport), one in ten must be early (insulin, school).
 - One to three runs a day. `uncapped`: an MBq costs the same on each. `priced`: a price for each run and a least order as well.
   `capped`: besides, no run gives more than about three fifths of what everybody would draw.
+- `needs`: priced, and what people need binds. One in four has contrast, which every other scanner gives; one in ten is a child,
+  whom the first scanner alone takes: two in three asleep in the anaesthetist's session, the others with the play specialist,
+  one at a time, while they are prepared. The scanners are then no longer alike.
 - A week: four sites, two scanners each, five days, 700 patients; each can go to two sites on up to three days, at a cost of
   60 pence away from home; ten-minute grid, one uptake.
 """
@@ -46,17 +49,19 @@ class Instance:
 
 
 SIZES = ((12, 1, 1), (16, 1, 2), (20, 1, 2), (25, 1, 2), (30, 2, 2), (40, 2, 2), (40, 3, 3), (50, 4, 2))
-PUBLISHED = tuple(
-    Instance(kind, *size, seed) for kind in ("uncapped", "priced", "capped") for size in SIZES for seed in range(3)
-)
+KINDS = ("uncapped", "priced", "capped", "needs")
+PUBLISHED = tuple(Instance(kind, *size, seed) for kind in KINDS for size in SIZES for seed in range(3))
+CHILDREN, CONTRAST = {"needs": 0.1}, {"needs": 0.25}
+AWAKE = 1 / 3
 
 
-def person(chance: Random, ref: str) -> Patient:
-    child = chance.random() < 0.04
-    contrast = not child and chance.random() < 0.1
+def person(chance: Random, ref: str, kind: str) -> Patient:
+    child = chance.random() < CHILDREN.get(kind, 0.04)
+    contrast = not child and chance.random() < CONTRAST.get(kind, 0.1)
     scan = 45 if child else chance.choice([15, 20, 20, 20, 25, 25, 30]) + 5 * contrast
     weight_kg = min(130.0, max(45.0, chance.gauss(76, 15)))
     tied = chance.random()
+    awake = child and kind == "needs" and chance.random() < AWAKE
     return Patient(
         ref=ref,
         tracer="FDG",
@@ -67,15 +72,22 @@ def person(chance: Random, ref: str) -> Patient:
         latest_min=chance.choice([600, 660, 720]) if 0.15 <= tied < 0.25 else None,
         weight=chance.choice([1, 1, 1, 2, 2, 4]),
         needs=frozenset({"contrast"} if contrast else {"paediatric"} if child else ()),
-        anaesthetist=child,
+        anaesthetist=child and not awake,
+        play_specialist=awake,
     )
+
+
+def able(instance: Instance, number: int) -> frozenset[str]:
+    """What a scanner can be used for, counted from 1."""
+    if instance.kind != "needs":
+        return frozenset({"contrast", "paediatric"})
+    return frozenset({"contrast"} if number % 2 else ()) | frozenset({"paediatric"} if number == 1 else ())
 
 
 def realistic(instance: Instance) -> Day:
     chance = Random(instance.name)
-    people = tuple(person(chance, f"P{n:02}") for n in range(1, instance.patients + 1))
+    people = tuple(person(chance, f"P{n:02}", instance.kind) for n in range(1, instance.patients + 1))
     hourly = instance.patients / ((CLOSES - OPENS) / 60)
-    able = frozenset({"contrast", "paediatric"})
     return Day(
         origin=MONDAY,
         zone="Europe/London",
@@ -88,11 +100,12 @@ def realistic(instance: Instance) -> Day:
                 injectors=instance.scanners,
                 hot_toilets=instance.scanners,
                 anaesthetist=(Window(OPENS + 30, OPENS + 270),),
+                play_specialist=(Window(OPENS - 60, CLOSES),) if instance.kind == "needs" else (),
                 overtime_from_min=CLOSES - 60,
             ),
         ),
         scanners=tuple(
-            Scanner(f"Scanner {n}", "Site", (Window(OPENS + 15, CLOSES),), able)
+            Scanner(f"Scanner {n}", "Site", (Window(OPENS + 15, CLOSES),), able(instance, n))
             for n in range(1, instance.scanners + 1)
         ),
         deliveries=tuple(run(instance, people, n, at) for n, at in enumerate(RUN_TIMES[instance.runs], 1)),

@@ -5,7 +5,8 @@
 `--soon`: seeded days of 12 to 50 patients, each batch and each scanner failing at three hours; seconds on the wall and of
 one processor, from the event to options that the checker has passed. A miss of one second on the wall at p95 ends with 1.
 `--replay`: every quarter of an hour, each batch and each scanner fails, and an hour after what was accepted the next thing
-fails too; on a day lifted from the demonstration network (`benchmarks/demonstration_day`) and on seeded ones. A fault of
+fails too; on days lifted from the demonstration network (`benchmarks/demonstration_day`, `demonstration_days`)
+and on seeded ones. A scanner stands for half an hour to four hours, drawn by its name and the minute. A fault of
 any option, or a person who is nowhere, ends with 1.
 """
 
@@ -31,10 +32,12 @@ from gantry.domain.scheduling.failures import (
 from gantry.domain.scheduling.files import Refused, read_day, read_plan
 from gantry.domain.scheduling.problem import Tracer, Uptake
 from gantry.solvers.recovery import options_after
-from gantry.solvers.replay import End, Sum, by_kind, strikes, table
+from gantry.solvers.replay import End, Sum, by_kind, outage_min, strikes, table
 from tests.solvers.broken_days import situation
 
 LIFTED = Path(__file__).parent / "demonstration_day"
+MORE = Path(__file__).parent / "demonstration_days"
+"""A day of each of the five sites, and one with a child on an anaesthetic list: no patients are in them, all is played."""
 SIZES = ((12, 1, 2), (25, 1, 2), (30, 2, 2), (40, 2, 3), (50, 3, 3))
 """Patients, scanners, runs."""
 SEEDS = range(4)
@@ -45,7 +48,7 @@ def failures(minute: int, scanners: int, runs: int) -> Iterator[Failure]:
     for number in range(runs):
         yield Failure(FailureKind.BATCH_LOST, f"D{number}", minute)
     for number in range(scanners):
-        yield Failure(FailureKind.SCANNER_DOWN, f"S{number}", minute, minute, minute + 90)
+        yield Failure(FailureKind.SCANNER_DOWN, f"S{number}", minute, minute, minute + outage_min(f"S{number}", minute))
 
 
 def soon(sizes: tuple[tuple[int, int, int], ...], seeds: range) -> bool:
@@ -75,9 +78,9 @@ def p95(taken: list[float]) -> float:
     return statistics.quantiles(taken, n=20)[-1]
 
 
-def lifted() -> Situation:
+def lifted(folder: Path = LIFTED) -> Situation:
     """The demonstration's day, as `gantry day lift` wrote it."""
-    read = {name: json.loads((LIFTED / f"{name}.json").read_text()) for name in ("day", "plan", "event")}
+    read = {name: json.loads((folder / f"{name}.json").read_text()) for name in ("day", "plan", "event")}
     day = read_day(read["day"])
     assert not isinstance(day, Refused), day.faults
     plan = read_plan(day, read["plan"])
@@ -119,6 +122,8 @@ def replays(quick: bool) -> Iterator[tuple[str, Situation]]:
         "the same day with every way open to it: approved rules, an open run, another tracer",
         with_every_way(lifted()),
     )
+    for folder in sorted(MORE.iterdir())[: 2 if quick else None]:
+        yield f"lifted: {folder.name}", lifted(folder)
     nothing = Failure(FailureKind.BATCH_LOST, "D0", 0)
     for size, seed in ((SIZES[0], 0),) if quick else ((SIZES[0], 0), (SIZES[1], 1), (SIZES[2], 2)):
         yield f"{size[0]} patients, {size[1]} scanners, {size[2]} runs, seed {seed}", situation(seed, *size, nothing)

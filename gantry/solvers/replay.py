@@ -7,14 +7,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from random import Random
 
 from gantry.domain.scheduling.carried_out import carried_out, known_after
 from gantry.domain.scheduling.failures import Failure, FailureKind, Situation, injected
 from gantry.domain.scheduling.recovery import NeedKind, Option, faults_of
 from gantry.solvers.recovery import options_after
 
-REPAIRED_MIN = 90
+REPAIRED_MIN = (30, 60, 90, 120, 180, 240)
+"""How long a scanner stands, one of these by its name and the minute: the same day gives the same failures."""
 NEXT_MIN = 60
+
+
+def outage_min(scanner: str, minute: int) -> int:
+    return Random(f"{scanner}/{minute}").choice(REPAIRED_MIN)
 
 
 class End(StrEnum):
@@ -97,7 +103,7 @@ def strikes(
 
 
 def things_that_fail(s: Situation, places: Iterable[str], minute: int) -> Iterator[Failure]:
-    """Each batch that somebody counts on at these places, and each scanner, which is back after an hour and a half."""
+    """Each batch that somebody counts on at these places, and each scanner, which is back after half an hour to four hours."""
     here = set(places)
     for delivery in s.day.deliveries:
         coming = s.plan.orders.get(delivery.ref, 0.0) if delivery.ordered_mbq is None else delivery.ordered_mbq
@@ -105,7 +111,8 @@ def things_that_fail(s: Situation, places: Iterable[str], minute: int) -> Iterat
             yield Failure(FailureKind.BATCH_LOST, delivery.ref, minute)
     for scanner in s.day.scanners:
         if scanner.place in here:
-            yield Failure(FailureKind.SCANNER_DOWN, scanner.ref, minute, minute, minute + REPAIRED_MIN)
+            back = minute + outage_min(scanner.ref, minute)
+            yield Failure(FailureKind.SCANNER_DOWN, scanner.ref, minute, minute, back)
 
 
 def best(s: Situation, seconds: float) -> Option | None:
@@ -138,7 +145,8 @@ def judged(s: Situation, made: Option | None, gone: set[str]) -> Strike:
 
 def by_kind(found: Iterable[Strike]) -> dict[str, Sum]:
     """Added up by what failed; what failed after something else stands by itself."""
-    batch, scanner, after = "a batch", f"a scanner, for {REPAIRED_MIN} minutes", "the next thing, an hour later"
+    stands = f"a scanner, for {min(REPAIRED_MIN)} to {max(REPAIRED_MIN)} minutes"
+    batch, scanner, after = "a batch", stands, "the next thing, an hour later"
     sums = {name: Sum() for name in (batch, scanner, after)}
     for strike in found:
         sums[batch if strike.failure.kind is FailureKind.BATCH_LOST else scanner].add(strike)

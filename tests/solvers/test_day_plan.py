@@ -346,6 +346,8 @@ def test_out_of_time_a_plan_is_still_a_plan():
     assert isinstance(found, Planned)
     assert faults(of_day, found.plan) == []
     assert bound(of_day, found.certificate) <= found.score.activity_pence + 1e-3
+    # What is not proved is not said to be: a plan with more time is better.
+    assert Stage.ACTIVITY not in found.proved
 
 
 def test_out_of_time_with_locks_nothing_is_claimed(monkeypatch):
@@ -435,7 +437,7 @@ def test_each_way_of_splitting_raises_the_bound_and_leaves_nothing_unspoken():
 def test_what_stands_of_a_plan_from_before_is_begun_with():
     """With no time at all the plan in hand is kept, and one who can no longer come does not bind anybody."""
     of_day = realistic(Instance("capped", 40, 3, 3, 1))
-    before = planned(of_day).plan
+    before = planned(of_day, 3.0).plan
     at_once, again = plan_day(of_day, seconds=0.0), plan_day(of_day, seconds=0.0, before=before)
     assert isinstance(at_once, Planned) and isinstance(again, Planned)
     assert again.score.unscanned_weight == score(of_day, before).unscanned_weight < at_once.score.unscanned_weight

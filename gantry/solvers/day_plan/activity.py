@@ -105,7 +105,8 @@ def cheapest(
             value,
             moves,
             best,
-            deadline=deadline,
+            # Never all the time there is: where no packing ends, splitting on still brings the bound nearer.
+            deadline=(perf_counter() + deadline) / 2,
             seed=seed,
             nodes=None if many or last else NODES,
         )
