@@ -311,14 +311,14 @@ def measured(quick: bool, say: bool) -> Iterator[Line]:
     dear = [solved(one, limit) for kind in ("priced", "capped", "needs") for one in sample(kind, quick)]
     small = [one for one in PUBLISHED if one.kind == "priced" and one.seed == 1 and one.patients <= 30]
     everyday = [solved(one, limit) for one in small] if quick else [*uncapped, *dear]
-    yield from against_plain(uncapped, 12.0 if quick else 60.0, say)
-    yield from against_cp_sat(uncapped[:1] if quick else uncapped[:6], 6.0 if quick else 30.0, say)
-    yield from against_job_shop(uncapped[:1] if quick else uncapped[:12], 6.0 if quick else 20.0)
+    yield from against_plain(uncapped, 12.0 if quick else 20.0, say)
+    yield from against_cp_sat(uncapped[:1] if quick else uncapped[:6], 6.0 if quick else 15.0, say)
+    yield from against_job_shop(uncapped[:1] if quick else uncapped[:12], 6.0 if quick else 10.0)
     yield from closed_gaps([one for one in dear if one.instance.kind != "needs"], "priced runs and capped batches", say)
     yield from closed_gaps([one for one in dear if one.instance.kind == "needs"], "priced runs, needs that bind", say)
     yield from against_practice(everyday, say)
     if not quick:
-        yield from whole_week(300.0, True, say)
+        yield from whole_week(160.0, True, say)
 
 
 def main() -> int:
