@@ -24,7 +24,7 @@ from gantry.gateways.fhir.outcomes import Errors, Refusal
 from gantry.gateways.fhir.reading import Tree
 from gantry.gateways.fhir.served import SERVED
 from gantry.reference.protocols import product_of
-from gantry.reference.schemes import scheme
+from gantry.reference.schemes import SCHEMES, scheme
 from gantry.reference.tracers import tracer
 from gantry.solvers import offers as search
 from gantry.solvers.offers import Need, Wish
@@ -150,18 +150,18 @@ def need_for(referral: UUID, scope: Scope, *, now: datetime) -> Need | None:
 
 def usual_need(*, now: datetime) -> Need:
     """What a usual scan asks of the network."""
-    kind = tracer(USUAL_TRACER)
+    kind, today = tracer(USUAL_TRACER), timezone.localdate(now)
+    # Nobody is prescribed this: before the first edition, it says well enough how much a usual scan takes of a run.
+    edition = scheme(kind.scheme, max(today, min(fact.valid_from for fact in SCHEMES[kind.scheme])))
     return Need(
         tracer=product_of(USUAL_TRACER),
         procedure_code=kind.procedure_code,
-        activity_mbq=float(
-            prescribe(scheme(kind.scheme, timezone.localdate(now)).value, USUAL_WEIGHT_KG).prescribed_mbq
-        ),
+        activity_mbq=float(prescribe(edition.value, USUAL_WEIGHT_KG).prescribed_mbq),
         half_life=kind.nuclide.half_life,
         shape=booking.shape_for(RequestedProcedure(tracer=USUAL_TRACER)),
         earliest=now,
-        authorised_from=timezone.localdate(now),
-        authorised_to=timezone.localdate(now) + WIDEST,
+        authorised_from=today,
+        authorised_to=today + WIDEST,
         sites=frozenset(network_calendar(now).sites),
     )
 
