@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.staticfiles import finders
+from django.urls import reverse
 from playwright.sync_api import Page, Route, TimeoutError
 
+from gantry.apps.ui.styles import stylesheet
 from tests.journeys.axe import violations
 from tests.journeys.test_every_address import World, made_once, undone, world
 
@@ -37,11 +39,16 @@ def is_page(answer: object) -> bool:
 def test_every_page_that_opens_is_accessible_and_fits(world: World, page: Page) -> None:
     """The pages come from the lived world's own transaction: no server could see it."""
     pages: dict[str, bytes] = {}
+    nhsuk = reverse("ui:nhsuk_css")
+    styled = set()
 
     def answered(route: Route) -> None:
         path = urlsplit(route.request.url).path
         if path in pages:
             route.fulfill(status=200, content_type="text/html; charset=utf-8", body=pages[path])
+        elif path == nhsuk:
+            styled.add(path)
+            route.fulfill(status=200, content_type="text/css; charset=utf-8", body=stylesheet()[1][""])
         elif path.startswith("/static/") and (file := finders.find(path.removeprefix("/static/"))):
             kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
             route.fulfill(status=200, content_type=kind, body=Path(file).read_bytes())
@@ -65,3 +72,4 @@ def test_every_page_that_opens_is_accessible_and_fits(world: World, page: Page) 
                 wrong.append(f"{path} is wider than {width}")
     assert not wrong, "\n".join(wrong)
     assert len(seen) > 50, sorted(seen)
+    assert styled, "the pages were judged without their stylesheet"
