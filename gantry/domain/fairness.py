@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from math import sqrt
+from math import comb, sqrt
+from operator import itemgetter
 
 from gantry.domain.deprivation import FIFTHS, fifth
 from gantry.domain.scan import age_in_years
@@ -13,6 +14,8 @@ AGES = ((0, "0 to 15"), (16, "16 to 39"), (40, "40 to 64"), (65, "65 to 79"), (8
 DISTANCES = ((0, "under 10 km"), (10, "10 to 29 km"), (30, "30 to 59 km"), (60, "60 km and more"))
 TOO_FEW = 5
 """Of fewer people than this no share is shown: it would say something about one of them."""
+SURE = 0.05
+"""Said to be more than chance: what lots would do less often than this, over all groups looked at together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,34 +102,43 @@ def hidden(of_one_heading: Sequence[Group]) -> list[Group]:
 
 
 def sentence(people: Sequence[Promised]) -> str:
-    """What the table says, in one breath: how many, how many twice, and where it falls hardest."""
+    """What the table says, in one breath: how many, how many twice, and on whom it falls beyond what chance would do."""
     if not people:
         return "Nobody was told a time for these days."
     moved, again = sum(p.moves > 0 for p in people), sum(p.moves > 1 for p in people)
-    said = f"Of {len(people):,} people who were told a time, {moved:,} were moved by us ({moved / len(people):.1%}), {again:,} of them more than once."
-    hardest = worst(groups(people), people)
-    return (
-        f"{said} {hardest}" if hardest else f"{said} No group with enough people was moved more often than the others."
-    )
+    were = "was" if moved == 1 else "were"
+    twice = f"{again:,} of them more than once" if moved else ""
+    share = f"{moved / len(people) * 100:.1f} %"
+    said = f"Of {counted(len(people))} who {'was' if len(people) == 1 else 'were'} told a time, {moved:,} {were} moved by us ({share})"
+    return f"{said}, {twice}. {worst(groups(people), people)}" if twice else f"{said}."
+
+
+def counted(people: int) -> str:
+    return f"{people:,} {'person' if people == 1 else 'people'}"
+
+
+def chance(here: int, people: int, moved: int, of: int) -> float:
+    """How often a group of this size would have at least as many moved, were the moved spread over everybody by lot:
+    Fisher's exact test, one-sided. Exact, for groups are small and moves are few."""
+    ways = sum(comb(people, n) * comb(of - people, moved - n) for n in range(here, min(people, moved) + 1))
+    return ways / comb(of, moved)
 
 
 def worst(found: Iterable[Group], people: Sequence[Promised]) -> str:
-    """The group that was moved most beyond the rest, and whether that may be chance."""
-    best: tuple[float, Group, Group] | None = None
-    for group in found:
-        rest = Group(
-            group.by,
-            "others",
-            len(people) - group.people,
-            sum(p.moves > 0 for p in people) - group.moved,
-            0,
-        )
-        more = group.share - rest.share
-        if group.shown and rest.shown and group.band != NOT_HELD and more > 0 and (best is None or more > best[0]):
-            best = more, group, rest
-    if best is None:
-        return ""
-    _, group, rest = best
-    apart = group.between[0] > rest.between[1]
-    sure = "more than chance would do" if apart else "which may be chance"
-    return f"Most often moved by {group.by}: {group.band}, {group.share:.1%} against {rest.share:.1%} of the others, {sure}."
+    """The group least likely to be chance. The more groups are looked at, the more must one stand out: Bonferroni's
+    correction multiplies its chance by their number."""
+    of, moved = len(people), sum(p.moves > 0 for p in people)
+    looked = [g for g in found if g.shown and g.band != NOT_HELD and of - g.people >= TOO_FEW]
+    if not looked:
+        return "No two groups are large enough to compare."
+    odds, _, group = min(
+        ((chance(g.moved, g.people, moved, of), n, g) for n, g in enumerate(looked)), key=itemgetter(0, 1)
+    )
+    many = f"{len(looked)} {'group' if len(looked) == 1 else 'groups'} compared"
+    if min(1.0, odds * len(looked)) >= SURE:
+        return f"None of the {many} was moved more than chance would do."
+    others = (moved - group.moved) / (of - group.people)
+    return (
+        f"{group.by.capitalize()} {group.band} was moved more than chance would do: {group.share * 100:.1f} % against "
+        f"{others * 100:.1f} % of the others, allowing for the {many}."
+    )

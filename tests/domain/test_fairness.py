@@ -1,5 +1,6 @@
 """Shares with their doubt: what falls on some more than on others is said, and what may be chance is said to be."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,6 +10,7 @@ from gantry.domain.fairness import (
     NOT_HELD,
     Promised,
     age_band,
+    chance,
     deprivation_band,
     distance_band,
     groups,
@@ -98,13 +100,32 @@ def test_a_postcode_is_a_key_without_its_space_and_what_is_none_is_empty() -> No
     ]
 
 
-def test_the_sentence_names_the_group_and_says_what_may_be_chance() -> None:
+def test_the_sentence_names_the_group_that_chance_does_not_explain() -> None:
     clear = [*people(200, 100, 10, age="80 and over"), *people(200, 10, age="40 to 64")]
     said = sentence(clear)
     assert said.startswith(
-        "Of 400 people who were told a time, 110 were moved by us (27.5%), 10 of them more than once."
+        "Of 400 people who were told a time, 110 were moved by us (27.5 %), 10 of them more than once."
     )
-    assert "80 and over, 50.0% against 5.0% of the others, more than chance would do" in said
-    assert "which may be chance" in sentence([*people(10, 2, age="80 and over"), *people(10, 1, age="40 to 64")])
-    assert "No group" in sentence(people(10, 2, age="80 and over"))
+    assert "Age 80 and over was moved more than chance would do: 50.0 % against 5.0 % of the others" in said
+    assert said.endswith("allowing for the 2 groups compared.")
+    few = sentence([*people(10, 2, age="80 and over"), *people(10, 1, age="40 to 64")])
+    assert few.endswith("None of the 2 groups compared was moved more than chance would do.")
+    assert "No two groups" in sentence(people(10, 2, age="80 and over"))
+    assert sentence(people(9, 0, age="80 and over")) == "Of 9 people who were told a time, 0 were moved by us (0.0 %)."
     assert sentence([]) == "Nobody was told a time for these days."
+    assert "1 was moved by us" in sentence(people(10, 1, age="80 and over"))
+
+
+def test_one_of_many_groups_must_stand_out_more_than_one_alone() -> None:
+    """Four of six moved where seven of the other thirty-four were: alone it would be sure, as the most extreme of many not."""
+    of = [*people(6, 4, site="one"), *people(34, 7, site="two")]
+    assert 0.02 < chance(4, 6, 11, 40) < 0.05
+    many = [replace(p, groups=p.groups | {f"heading {h}": f"{n % 2}" for h in range(8)}) for n, p in enumerate(of)]
+    assert "None of the 18 groups compared was moved more than chance would do" in sentence(many)
+
+
+def test_chance_is_fishers() -> None:
+    # The lady tasting tea: all four of four right by lot once in seventy, three or more seventeen times.
+    assert chance(4, 4, 4, 8) == pytest.approx(1 / 70)
+    assert chance(3, 4, 4, 8) == pytest.approx(17 / 70)
+    assert chance(0, 5, 3, 20) == pytest.approx(1)
