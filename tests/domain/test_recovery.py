@@ -128,6 +128,14 @@ def test_injected_and_not_scanned_is_always_an_incident_and_says_the_cumulative_
     assert any("no incident" in fault for fault in faults_of(s, replace(made, needs=())))
 
 
+def test_the_cumulative_dose_is_what_was_recorded_as_given_and_another_prescription() -> None:
+    failure = Failure(FailureKind.SCANNER_DOWN, "S1", 640, 560)
+    about = {"P1": Circumstances(Standing.INJECTED, given_mbq=275.0, prescribed_mbq=271.0)}
+    s = Situation(day(person("P1", 470)), Plan((visit("P1", 500),)), failure, about)
+    made = option(s, Way.WAIT, Plan((), left_out={"P1": "the window has passed"}))
+    assert "275 MBq was given, 546 MBq in all" in made.needs[1].words
+
+
 def test_an_injected_person_may_be_taken_elsewhere_only_under_the_advisers_rule() -> None:
     failure = Failure(FailureKind.SCANNER_DOWN, "S1", 555, 550)
     one_scanner = replace(day(person("P1", 470)), scanners=tuple(s for s in day().scanners if s.ref != "S2"))
@@ -219,6 +227,14 @@ def test_which_clock_suffers_is_said() -> None:
     assert made.clocks == (
         ("P1", "the 62-day pathway is broken: the first other time is Thursday 26 November, 09:20"),
     )  # fmt: skip
+
+
+def test_the_limit_that_is_named_is_the_one_that_fails() -> None:
+    other = OtherDay("Monday 23 November, 09:20", within_limit=False, limit="the date asked for, 22 November,")
+    about = {"P1": Circumstances(clock="the pathway's breach on 6 December", other_day=other)}
+    s = lost(person("P1", 470), visits=(visit("P1", 500),), circumstances=about)
+    ((_, words),) = option(s, Way.WAIT, Plan((), left_out={"P1": "no tracer"})).clocks
+    assert words.startswith("the date asked for, 22 November, is broken")
 
 
 def test_a_day_that_allows_more_than_is_left_is_found_out() -> None:

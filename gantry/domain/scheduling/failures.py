@@ -81,6 +81,8 @@ class OtherDay:
 
     said: str
     within_limit: bool
+    limit: str = ""
+    """The limit that it does not keep, in words; empty: the clock that is known of the patient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,10 @@ class Circumstances:
     other_day: OtherDay | None = None
     fraction: float = 1.0
     """Of what was authorised, as this person is booked already."""
+    given_mbq: float | None = None
+    """What was recorded as given for this referral so far, net; None: nothing is recorded, the prescription counts."""
+    prescribed_mbq: float | None = None
+    """What another injection would give; None: as the day has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -345,7 +345,8 @@ def clocks_of(s: Situation, moves: Iterable[Move], plan: Plan) -> Iterator[tuple
         if visit is None and facts.other_day is None:
             yield move.patient, f"{name}: no other time has been found yet"
         elif visit is None and facts.other_day is not None and not facts.other_day.within_limit:
-            yield move.patient, f"{name} is broken: the first other time is {facts.other_day.said}"
+            limit = facts.other_day.limit or name
+            yield move.patient, f"{limit} is broken: the first other time is {facts.other_day.said}"
         elif visit is not None and not in_time(patient, visit):
             yield move.patient, f"{name} passes before the scan"
 
@@ -386,8 +387,11 @@ def why_not_authorised(places: frozenset[str] | None, place: str) -> bool:
 
 
 def reinjection_words(s: Situation, ref: str) -> str:
-    given = s.day.patient(ref).activity_mbq
-    return f"a new injection needs its own authorisation: {given:,.0f} MBq was given, {2 * given:,.0f} MBq in all if repeated"
+    facts, planned = s.about(ref), s.day.patient(ref).activity_mbq
+    given = planned if facts.given_mbq is None else facts.given_mbq
+    in_all = given + (planned if facts.prescribed_mbq is None else facts.prescribed_mbq)
+    said = f"{given:,.0f} MBq was given, {in_all:,.0f} MBq in all if repeated"
+    return f"a new injection needs its own authorisation: {said}"
 
 
 def decide_by(s: Situation, moves: Iterable[Move], ordered: Iterable[str] = ()) -> int:

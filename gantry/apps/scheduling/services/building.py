@@ -24,6 +24,7 @@ from gantry.apps.estate.models import (
     Site,
 )
 from gantry.apps.radiopharmacy.models import Dose
+from gantry.apps.referrals.services.given import given_to
 from gantry.apps.scheduling.models import Lock as LockRow
 from gantry.apps.scheduling.models import StatedTimes
 from gantry.apps.scheduling.services.reckoning import (
@@ -191,11 +192,21 @@ def _moves_before(rows: Sequence[Appointment]) -> dict[UUID, int]:
     ids = {row.procedure_id for row in rows}
     found: dict[UUID, int] = {}
     moved = Event.objects.filter(kind=EventKind.APPOINTMENT_MOVED, subjects__overlap=list(ids))
+    changed = {UUID(about["appointment"]): about for about in moved.values_list("about", flat=True)}
+    kept = _kept_their_time(changed)
     for about, initiator, note in moved.values_list("about", "cause_initiator", "cause_note"):
         key = UUID(about["procedure"])
-        if key in ids and initiator != Initiator.PATIENT:
+        if key in ids and initiator != Initiator.PATIENT and UUID(about["appointment"]) not in kept:
             found[key] = found.get(key, 0) + (-1 if note == UNDONE else 1)
     return {key: max(0, count) for key, count in found.items()}
+
+
+def _kept_their_time(changed: Mapping[UUID, Mapping[str, str]]) -> set[UUID]:
+    """Whose arrival and site stayed: another scanner or run is nothing that the patient could notice."""
+    now_by = {UUID(about["replaced_by"]): row for row, about in changed.items() if "replaced_by" in about}
+    rows = Appointment.objects.filter(pk__in=[*changed, *now_by])
+    times = {key: (at, site) for key, at, site in rows.values_list("pk", "arrival_at", "site")}
+    return {was for now, was in now_by.items() if now in times and times[now] == times.get(was)}
 
 
 def _takes(kg: float) -> str:
@@ -409,6 +420,8 @@ def _about(
         inpatient=answers.get("patient_status") == "01",
         clock=f"the pathway's breach on {row.referral.breach_on:%-d %B}" if row.referral.breach_on else "",
         authorised_places=frozenset(str(site) for site in row.authorisation.sites),
+        given_mbq=sum(each.mbq for each in given_to(row.referral)) if row.pk in injections else None,
+        prescribed_mbq=prescribed_for(row),
         elsewhere={
             str(s.pk): round(2 * km_between(row.site, s.latitude, s.longitude) * TRANSPORT_PENCE_PER_KM.value)
             for s in others
@@ -485,8 +498,12 @@ def said_offer(offer: Offer) -> str:
     return f"{local:%A %-d %B, %H:%M} at {offer.site_name}"
 
 
-def other_day(offer: Offer) -> OtherDay:
-    return OtherDay(said_offer(offer), not offer.late)
+def other_day(offer: Offer, row: Appointment, on: date) -> OtherDay:
+    """With the limit that it would break; one that has passed before this day is not broken by it."""
+    then, referral = offer.arrival_at.astimezone(ZoneInfo(offer.zone)).date(), row.referral
+    limits = ((referral.breach_on, "the pathway's breach on {}"), (referral.needed_by, "the date asked for, {},"))
+    limit = next((said.format(f"{last:%-d %B}") for last, said in limits if last is not None and on <= last < then), "")
+    return OtherDay(said_offer(offer), not limit, limit)
 
 
 __all__ = ["UNDONE", "Built", "build", "other_day", "other_days", "said_offer"]

@@ -38,7 +38,11 @@ def lift(site: Site, on: date, *, now: datetime) -> Lifted:
     rules = rules_on(built)
     offers = other_days(built, now=now)
     people = {
-        ref: replace(facts, standing=None, other_day=other_day(offers[ref]) if ref in offers else None)
+        ref: replace(
+            facts,
+            standing=None,
+            other_day=other_day(offers[ref], built.appointments[ref], built.on) if ref in offers else None,
+        )
         for ref, facts in built.circumstances.items()
     }
     day, plan = write_day(built.day), write_plan(built.day, Plan(built.plan.visits, built.plan.orders))

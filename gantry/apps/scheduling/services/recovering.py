@@ -119,15 +119,15 @@ def look(event: Event, *, now: datetime, site: Site | None = None) -> Looked:
     built, cut_offs = with_open_runs(built, now=now)
     offers = other_days(built, now=now)
     about = {
-        ref: replace(replace_day(facts, offers.get(ref)), fraction=built.appointments[ref].fraction)
+        ref: replace(
+            facts,
+            fraction=built.appointments[ref].fraction,
+            other_day=other_day(offers[ref], built.appointments[ref], built.on) if ref in offers else facts.other_day,
+        )
         for ref, facts in built.circumstances.items()
     }
     failure = failure_of(event, built, now=now)
     return Looked(event, built, Situation(built.day, built.plan, failure, about, rules_on(built), cut_offs), offers)
-
-
-def replace_day(facts: Any, offer: Offer | None) -> Any:
-    return replace(facts, other_day=other_day(offer)) if offer is not None else facts
 
 
 def failure_of(event: Event, built: Built, *, now: datetime) -> Failure:
