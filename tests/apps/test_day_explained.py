@@ -43,7 +43,7 @@ def test_the_page_says_why_this_time_and_what_the_next_best_would_cost():
     assert f"Why {scan}?" in page
     assert "It is the time that the patient was told" in page
     assert "The next best time" in page and "If nobody else moves" in page
-    assert "MBq" in page and "no price on file" in page
+    assert "MBq" in page and "price not recorded" in page
     assert str(morning.booked[2].pk) not in page.split("<h1")[1].split("What the plan knows")[0].replace(
         f'value="{morning.booked[2].pk}"', ""
     ).replace(f"/booking/appointment/{morning.booked[2].pk}/", ""), "people are named, not numbered"

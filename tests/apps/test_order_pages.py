@@ -132,3 +132,12 @@ def test_the_runs_coming_is_paid_once(network):
     assert (first.price_pence, second.price_pence) == (12_000, 2_000)
     assert Tariff(10_000, 1_000).of(2_000) == first.price_pence
     assert services.cancel_order(second, reason="Too much", now=NOW, by=BY).paid_by == Payer.NOBODY
+
+
+def test_an_order_of_a_run_without_a_price_does_not_say_that_it_costs_nothing(client, network):
+    run = make_run(network, due_at=NOW + timedelta(days=1))
+    order = services.place_order(run, activity_mbq=6_000, patients=6, now=run.cut_off_at - timedelta(hours=1), by=BY)
+    assert "pence" not in Event.objects.get(kind="order_placed").data
+    sign_in(client, network, Role.RADIOPHARMACIST)
+    page = client.get(reverse("tracer:one_order", args=[order.pk])).content.decode()
+    assert "£0.00" not in page and "not recorded" in page

@@ -110,6 +110,11 @@ def add_run(supplier: Organisation, site: Site, facts: RunFacts, *, now: datetim
     return run
 
 
+def priced(order: TracerOrder) -> dict[str, int]:
+    """What nobody knows the price of did not cost nothing."""
+    return {"pence": order.price_pence} if order.price_pence else {}
+
+
 def tariff_of(run: SupplyRun) -> Tariff:
     return Tariff(run.price_pence, run.price_pence_per_gbq)
 
@@ -143,7 +148,7 @@ def place_order(
         price_pence=(tariff or tariff_of(run)).of(activity_mbq, first=not live),
         placed_at=now,
     )
-    data = {"mbq": activity_mbq, "patients": patients, "pence": order.price_pence}
+    data = {"mbq": activity_mbq, "patients": patients, **priced(order)}
     record(order, EventKind.ORDER_PLACED, at=now, now=now, by=by, data=data)
     return order
 
@@ -207,7 +212,7 @@ def cancel_order(
     move(order, OrderEvent.CANCEL, ended_reason=reason.strip(), paid_by=payer)
     data: dict[str, object] = {"reason": order.ended_reason}
     if late:
-        data |= {"pays": payer, "pence": order.price_pence, "agreed": agreed.strip()}
+        data |= {"pays": payer, **priced(order), "agreed": agreed.strip()}
     record(order, EventKind.ORDER_CANCELLED, at=now, now=now, by=by, data=data)
     if now > order.run.cut_off_at:
         allot(order.run, coming_mbq(order.run))

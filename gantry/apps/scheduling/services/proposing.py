@@ -17,11 +17,10 @@ from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.domain.scheduling.as_booked import as_they_lay
 from gantry.domain.scheduling.failures import NOTICE_MIN
 from gantry.domain.scheduling.problem import Day, Delivery, Lock, Patient, Plan, PlannedVisit
+from gantry.reference.ordering import PENCE_PER_GBQ
 from gantry.solvers.day_plan import Infeasible, Planned, Stage, plan_day
 
 SECONDS = 6.0
-PENCE_PER_GBQ = 1_000
-"""For a run that has no price on file: any price makes the plan save activity, and only the comparison counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ def _priced(delivery: Delivery, still_open: bool) -> Delivery:
         delivery,
         ordered_mbq=None,
         most_mbq=max(delivery.ordered_mbq or 0.0, delivery.least_mbq),
-        price_pence_per_gbq=delivery.price_pence_per_gbq or PENCE_PER_GBQ,
+        price_pence_per_gbq=delivery.price_pence_per_gbq or PENCE_PER_GBQ.value,
         **once,
     )
 
