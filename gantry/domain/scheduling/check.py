@@ -107,6 +107,27 @@ def overdrawn(day: Day, plan: Plan) -> Iterator[str]:
             yield f"{delivery.ref} holds {there:.1f} MBq at its reference time and the plan draws {needed:.1f}"
 
 
+def without_tracer(day: Day, plan: Plan) -> list[str]:
+    """Whose dose is not there: runs that hold less than is drawn from them, and injections before or after their hours."""
+    deliveries = {d.ref: d for d in day.deliveries}
+    found = []
+    for ref in overdrawn_refs(day, plan):
+        people = sum(visit.delivery == ref for visit in plan.visits)
+        needed, there = drawn(day, plan, deliveries[ref]), available(plan, deliveries[ref])
+        found.append(f"{ref} holds {there:,.0f} MBq; the plan draws {needed:,.0f} MBq of it, for {people} people")
+    for patient, visit in known(day, plan):
+        delivery = deliveries[visit.delivery]
+        if not delivery.arrives_min <= visit.injection_min < delivery.expires_min:
+            found.append(f"{patient.ref} cannot be injected from {delivery.ref} at minute {visit.injection_min}")
+    return found
+
+
+def overdrawn_refs(day: Day, plan: Plan) -> Iterator[str]:
+    for delivery in day.deliveries:
+        if drawn(day, plan, delivery) > available(plan, delivery) * (1 + 1e-9) + TOLERANCE_MBQ:
+            yield delivery.ref
+
+
 def orders(day: Day, plan: Plan) -> Iterator[str]:
     deliveries = {d.ref: d for d in day.deliveries}
     for ref, mbq in plan.orders.items():

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import reduce
 
 from gantry.domain.scheduling.problem import (
     Day,
@@ -157,6 +158,12 @@ class Situation:
     rules: Rules = Rules()
     cut_offs: Mapping[str, int] = field(default_factory=dict)
     """Delivery → the last minute at which it can be ordered; one that is missing can be until it arrives."""
+    others: tuple[Failure, ...] = ()
+    """What else has gone wrong with this day and is not over: whatever is done now has to stand under it too."""
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        return (self.failure, *self.others)
 
     def about(self, ref: str) -> Circumstances:
         return self.circumstances.get(ref, NOTHING_KNOWN)
@@ -191,7 +198,10 @@ def _by_plan(s: Situation, patient: Patient, visit: PlannedVisit | None) -> Stan
 
 
 def broken_off(s: Situation, patient: Patient, visit: PlannedVisit) -> bool:
-    failure = s.failure
+    return any(_broken_off(failure, patient, visit) for failure in s.failures)
+
+
+def _broken_off(failure: Failure, patient: Patient, visit: PlannedVisit) -> bool:
     down = failure.kind is FailureKind.SCANNER_DOWN and failure.subject == visit.scanner
     until = FOREVER if failure.to_min is None else failure.to_min
     return down and failure.from_min < visit.scan_min + patient.scan_min and visit.scan_min < until
@@ -232,27 +242,26 @@ def without(windows: tuple[Window, ...], start: int, end: int) -> tuple[Window, 
 
 
 def left_of(s: Situation) -> Day:
-    """The day as the failure leaves it: what has happened is pinned, what is lost is gone, the rest is free."""
+    """The day as everything that has failed leaves it: what has happened is pinned, what is lost is gone, the rest is free."""
     return replace(
         s.day,
-        scanners=tuple(_scanner(s, scanner) for scanner in s.day.scanners),
-        places=tuple(_place(s, place) for place in s.day.places),
-        deliveries=tuple(_delivery(s, delivery) for delivery in s.day.deliveries),
+        scanners=tuple(reduce(lambda one, f: _scanner(s, f, one), s.failures, each) for each in s.day.scanners),
+        places=tuple(reduce(lambda one, f: _place(s, f, one), s.failures, each) for each in s.day.places),
+        deliveries=tuple(reduce(lambda one, f: _delivery(s, f, one), s.failures, each) for each in s.day.deliveries),
         patients=tuple(_patient(s, patient) for patient in s.day.patients),
     )
 
 
-def _scanner(s: Situation, scanner: Scanner) -> Scanner:
-    failure = s.failure
+def _scanner(s: Situation, failure: Failure, scanner: Scanner) -> Scanner:
     until = FOREVER if failure.to_min is None else failure.to_min
     if failure.kind is FailureKind.SNOW and failure.shut and failure.subject == scanner.place:
-        return replace(scanner, open=without(scanner.open, _last_scanned(s, scanner), until))
+        return replace(scanner, open=without(scanner.open, _last_scanned(s, failure, scanner), until))
     if failure.kind is not FailureKind.SCANNER_DOWN or failure.subject != scanner.ref:
         return scanner
     return replace(scanner, open=without(scanner.open, max(failure.from_min, s.known_min), until))
 
 
-def _last_scanned(s: Situation, scanner: Scanner) -> int:
+def _last_scanned(s: Situation, failure: Failure, scanner: Scanner) -> int:
     """When a place that shuts has scanned whoever is injected: nobody leaves with tracer in them and no scan."""
     owed = [
         max(visit.scan_min, s.known_min) + patient.scan_min + scanner.turnaround_min
@@ -261,19 +270,17 @@ def _last_scanned(s: Situation, scanner: Scanner) -> int:
         and visit.scanner == scanner.ref
         and standing(s, patient) in (Standing.INJECTED, Standing.SCANNING)
     ]
-    return max(s.failure.from_min, s.known_min, *owed)
+    return max(failure.from_min, s.known_min, *owed)
 
 
-def _place(s: Situation, place: Place) -> Place:
-    failure = s.failure
+def _place(s: Situation, failure: Failure, place: Place) -> Place:
     if failure.kind is not FailureKind.ANAESTHETIST_ABSENT or failure.subject != place.ref:
         return place
     until = FOREVER if failure.to_min is None else failure.to_min
     return replace(place, anaesthetist=without(place.anaesthetist, max(failure.from_min, s.known_min), until))
 
 
-def _delivery(s: Situation, delivery: Delivery) -> Delivery:
-    failure = s.failure
+def _delivery(s: Situation, failure: Failure, delivery: Delivery) -> Delivery:
     if delivery.ordered_mbq is None and s.known_min > s.cut_offs.get(delivery.ref, delivery.arrives_min):
         delivery = replace(delivery, ordered_mbq=s.plan.orders.get(delivery.ref, 0.0))
     if failure.kind is FailureKind.SNOW and failure.subject == delivery.place:
@@ -285,7 +292,8 @@ def _delivery(s: Situation, delivery: Delivery) -> Delivery:
     if failure.kind is FailureKind.BATCH_LATE and failure.to_min is not None:
         return _late(delivery, failure.to_min)
     if failure.kind is FailureKind.BATCH_SHORT:
-        return replace(delivery, ordered_mbq=max(failure.mbq, given_mbq(s, delivery)))
+        there = failure.mbq if delivery.ordered_mbq is None else min(failure.mbq, delivery.ordered_mbq)
+        return replace(delivery, ordered_mbq=max(there, given_mbq(s, delivery)))
     if failure.kind is FailureKind.BATCH_LOST:
         # What is in people stays in the account; nothing more can be drawn.
         return replace(
@@ -338,16 +346,15 @@ def _patient(s: Situation, patient: Patient) -> Patient:
         else:
             soonest = min(told, _soonest(s, patient)) if told >= s.known_min else _soonest(s, patient)
         freed = replace(patient, earliest_min=max(patient.earliest_min, soonest, s.known_min - patient.preparation_min))
-    return _own_trouble(s, freed, place)
+    return reduce(lambda one, failure: _own_trouble(s, failure, one, place), s.failures, freed)
 
 
 def _soonest(s: Situation, patient: Patient) -> int:
     return s.known_min + NOTICE_MIN + s.about(patient.ref).journey_min
 
 
-def _own_trouble(s: Situation, patient: Patient, place: str) -> Patient:
-    """What the failure does to this person who has not been injected."""
-    failure = s.failure
+def _own_trouble(s: Situation, failure: Failure, patient: Patient, place: str) -> Patient:
+    """What a failure does to this person who has not been injected."""
     until = FOREVER if failure.to_min is None else failure.to_min
     if failure.subject == patient.ref and failure.kind is FailureKind.PATIENT_LATE:
         return replace(patient, earliest_min=max(patient.earliest_min, until), latest_min=None)

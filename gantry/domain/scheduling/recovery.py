@@ -226,7 +226,7 @@ def carried_ref(patient: str, place: str) -> str:
 
 
 def scanner_lost(s: Situation, visit: PlannedVisit) -> bool:
-    return s.failure.kind is FailureKind.SCANNER_DOWN and s.failure.subject == visit.scanner
+    return any(f.kind is FailureKind.SCANNER_DOWN and f.subject == visit.scanner for f in s.failures)
 
 
 def lengthened(s: Situation, patient: Patient, fraction: float) -> Patient:
@@ -315,6 +315,8 @@ def moves_of(s: Situation, day: Day, plan: Plan) -> Iterator[Move]:
         if before is None and after is None:
             continue
         where = standing(s, was)
+        if where is Standing.SCANNED:
+            continue  # Nothing is still to come for them, whatever fails now.
         told = was.told
         hot = where in (Standing.INJECTED, Standing.SCANNING, Standing.SCANNED)
         old_place = told.place if told and not hot else s.day.scanner(before.scanner).place if before else ""

@@ -56,7 +56,8 @@ class Change:
     """The run to take from first; another of the same tracer may do."""
     injection_at: datetime | None = None
     scan_at: datetime | None = None
-    """For whoever is here: their arrival has happened, so these are said, not counted from it."""
+    """For whoever is here: their arrival has happened, so these are said, not counted from it. Of whoever is injected,
+    when they really were."""
     injected: bool = False
     less: Less | None = None
     transport: str = ""
@@ -125,8 +126,10 @@ def plan_of(change: Change) -> Planned:
     if not change.here:
         return planned(shape_of(row, change.less), change.choice.arrival_at)
     scan_at = change.scan_at or row.scan_at
+    injection_at = change.injection_at or row.injection_at
     lasts = timedelta(minutes=change.less.scan_min) if change.less else row.ends_at - row.scan_at
-    return Planned(row.arrival_at, change.injection_at or row.injection_at, scan_at, scan_at + lasts)
+    # Whoever came and was injected before their time was here by then: no row has an injection after its scan.
+    return Planned(min(row.arrival_at, injection_at), injection_at, scan_at, scan_at + lasts)
 
 
 def let_go_of(change: Change, *, now: datetime) -> int:

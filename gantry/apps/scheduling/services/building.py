@@ -1,7 +1,7 @@
 """Builds a site's day from rows: who is booked, what is here and coming, which scanners are fit, who is injected."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from math import asin, cos, gcd, radians, sin, sqrt
 from uuid import UUID
@@ -23,10 +23,10 @@ from gantry.apps.estate.models import (
     Session,
     Site,
 )
-from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.referrals.services.given import given_to
 from gantry.apps.scheduling.models import Lock as LockRow
-from gantry.apps.scheduling.models import StatedTimes
+from gantry.apps.scheduling.models import StatedTimes, Trouble
+from gantry.apps.scheduling.services.happened import Brought, brought, facts_of, injections
 from gantry.apps.scheduling.services.reckoning import (
     ALL_DAY,
     Minutes,
@@ -41,12 +41,13 @@ from gantry.apps.scheduling.services.reckoning import (
     under_anaesthetic,
     with_play_specialist,
 )
+from gantry.apps.scheduling.services.refusals import said_in_words
 from gantry.domain.appointment import ADULT_AGE, CLEANING, AppointmentState, Planned, planned
 from gantry.domain.events import EventKind, Initiator
-from gantry.domain.scan import Act
 from gantry.domain.scheduling import check
 from gantry.domain.scheduling.as_booked import as_booked
-from gantry.domain.scheduling.failures import Circumstances, OtherDay, Standing, without
+from gantry.domain.scheduling.failures import Circumstances, FailureKind, OtherDay, Standing, without
+from gantry.domain.scheduling.happened import Facts, as_it_happened
 from gantry.domain.scheduling.problem import (
     Day,
     Delivery,
@@ -61,9 +62,8 @@ from gantry.domain.scheduling.problem import (
 )
 from gantry.domain.scheduling.problem import Scanner as DayScanner
 from gantry.domain.scheduling.weights import Weights, weight_of
-from gantry.domain.supply import DoseState
 from gantry.reference.day_plans import weights_on
-from gantry.reference.protocols import product_of, protocol, timed, usual_for
+from gantry.reference.protocols import product_of
 from gantry.reference.recovering import (
     GETTING_READY_MIN,
     JOURNEY_MIN_PER_KM,
@@ -75,6 +75,14 @@ SHOWN = (AppointmentState.BOOKED, AppointmentState.TOLD, AppointmentState.ARRIVE
 OTHER_SITES = 2
 UNDONE = "recovery undone"
 """The note of a cause by which everybody went back to where they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """An appointment whose row contradicts itself: it is in no plan until somebody has put it right."""
+
+    row: Appointment
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,8 @@ class Built:
     circumstances: Mapping[str, Circumstances]
     strict: Day
     """As the rows say it. `day` is wider where what is booked is not kept by them, so that everybody keeps their place."""
+    injected_at: Mapping[str, datetime] = field(default_factory=dict)
+    odd: tuple[Odd, ...] = ()
 
     def at(self, minute: int) -> datetime:
         return self.day.at(minute)
@@ -102,13 +112,26 @@ class Built:
         """What the day as it is booked breaks already, by the rows."""
         return check.faults(self.strict, self.plan)
 
+    @property
+    def without_tracer(self) -> list[str]:
+        """Runs that do not hold what is drawn from them, and injections outside a run's hours."""
+        return check.without_tracer(self.strict, self.plan)
 
-def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
-    """As it stands now. `wide` adds what recovery asks: other sites with something free, and each person's journey."""
+
+def build(site: Site, on: date, *, now: datetime, wide: bool = False, happened: bool = True) -> Built:
+    """As it stands now. `wide` adds what recovery asks: other sites with something free, and each person's journey.
+
+    Not `happened`: as it had been planned. Raises CannotBuild where rows contradict one another.
+    """
+    with said_in_words(site, on):
+        return _build(site, on, now=now, wide=wide, happened=happened)
+
+
+def _build(site: Site, on: date, *, now: datetime, wide: bool, happened: bool) -> Built:
     zone = ZoneInfo(site.zone)
     origin = datetime.combine(on, time(), zone).astimezone(ZoneInfo("UTC"))
     end = origin + timedelta(days=1)
-    rows = list(
+    found = list(
         Appointment.objects.filter(
             site=site, scan_at__gte=origin, scan_at__lt=end, state__in=[s.value for s in SHOWN]
         )
@@ -117,14 +140,18 @@ def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
         )
         .order_by("scan_at", "pk")
     )  # fmt: skip
+    minute = Minutes(origin, site.zone)
+    injected = injections(found) if happened else {}
+    odd = tuple(Odd(row, words) for row in found if (words := odd_in(row, zone, hot=row.pk in injected)))
+    rows = [row for row in found if row.pk not in {each.row.pk for each in odd}]
     others = _other_sites(site, rows) if wide else []
     sites = [site, *others]
-    minute = Minutes(origin, site.zone)
-    injections = _injections(rows)
     locks = {str(row.appointment_id): row for row in LockRow.objects.filter(appointment__in=rows, lifted_at=None)}
     moves = _moves_before(rows)
     allotments = _allotments(sites, rows, origin, end)
     terms = terms_of(allotments.values())
+    come = brought([a.supply_run for a in allotments.values() if a.supply_run]) if happened else {}
+    facts_by = facts_of(rows, injected, minute) if happened else {}
     scanners, facts = _scanners(site, others, rows, minute, now)
     by_id = {s.pk: s for s in sites}
     fitted = fittings([s.pk for s in scanners.values()], {s.pk: by_id[facts[str(s.pk)][0]] for s in scanners.values()})
@@ -133,7 +160,7 @@ def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
     heavy = {kg for kg in kilos if any(kg > s.max_weight_kg for s in scanners.values())}
     patients = [
         _patient(
-            row, minute, injections.get(row.pk), locks.get(str(row.pk)), moves.get(row.procedure_id, 0), heavy,
+            row, minute, locks.get(str(row.pk)), moves.get(row.procedure_id, 0), heavy,
             stated.get(row.referral_id), weights,
         )
         for row in rows
@@ -153,25 +180,57 @@ def build(site: Site, on: date, *, now: datetime, wide: bool = False) -> Built:
             )
             for ref, scanner in scanners.items()
         ),
-        deliveries=tuple(_delivery(a, site, rows, minute, terms) for a in allotments.values()),
+        deliveries=tuple(_delivery(a, site, rows, minute, terms, come.get(a.supply_run)) for a in allotments.values()),
         patients=tuple(patients),
         steps=steps_of(rows),
         grid_min=_grid(rows, minute),
     )
-    plan = Plan(tuple(_visit(row, minute, injections.get(row.pk)) for row in rows))
+    plan = Plan(tuple(_visit(row, minute) for row in rows))
+    day, plan = as_it_happened(day, plan, facts_by, now_min=minute(now))
+    by_ref = {str(row.pk): row for row in rows}
+    mine = [a for a in allotments.values() if a.site_id == site.pk and a.supply_run in come]
+    real = said_short(site, on) if happened else {}
+    real |= {str(a.pk): 0.0 for a in allotments.values() if happened and a.usable_to < a.usable_from}
+    real |= {str(a.pk): come[a.supply_run].mbq for a in mine if a.supply_run}
+    day = replace(day, deliveries=tuple(_held(day, d, plan, by_ref, facts_by, real.get(d.ref)) for d in day.deliveries))
     return Built(
         site,
         on,
         as_booked(day, plan),
         plan,
-        {str(row.pk): row for row in rows},
+        by_ref,
         scanners,
         allotments,
         {str(s.pk): s for s in sites},
         locks,
-        _circumstances(rows, injections, others, now) if wide else {},
+        _circumstances(rows, injected, others, now) if wide else {},
         day,
+        {str(key): at for key, at in injected.items()},
+        odd,
     )
+
+
+def said_short(site: Site, on: date) -> dict[str, float]:
+    """By run, what somebody said that it will hold; what is measured when it comes counts more."""
+    told = Trouble.objects.filter(site=site, on=on, kind=FailureKind.BATCH_SHORT.value).order_by("said_at")
+    return {ref: trouble.mbq or 0.0 for trouble in told for ref in trouble.subjects}
+
+
+def odd_in(row: Appointment, zone: ZoneInfo, *, hot: bool) -> str:
+    """What of a row cannot be, in words; empty where it can be planned. Of whoever is injected only the scan is still planned."""
+
+    def clock(moment: datetime) -> str:
+        return f"{moment.astimezone(zone):%H:%M}"
+
+    if row.ends_at <= row.scan_at:
+        return f"the scan of {clock(row.scan_at)} ends at {clock(row.ends_at)}, not after it begins"
+    if hot or row.state == AppointmentState.FULFILLED:
+        return ""
+    if row.scan_at < row.injection_at:
+        return f"the scan, {clock(row.scan_at)}, is before the injection, {clock(row.injection_at)}"
+    if row.injection_at < row.arrival_at:
+        return f"the injection, {clock(row.injection_at)}, is before the arrival, {clock(row.arrival_at)}"
+    return ""
 
 
 def _grid(rows: Sequence[Appointment], minute: Minutes) -> int:
@@ -180,11 +239,6 @@ def _grid(rows: Sequence[Appointment], minute: Minutes) -> int:
         for moment in (row.arrival_at, row.injection_at, row.scan_at):
             grid = gcd(grid, minute(moment))
     return grid or GRID_MIN
-
-
-def _injections(rows: Sequence[Appointment]) -> dict[UUID, datetime]:
-    given = Dose.objects.filter(appointment__in=rows, state=DoseState.ADMINISTERED, injected_at__isnull=False)
-    return {row.appointment_id: row.injected_at for row in given.order_by("injected_at")}
 
 
 def _moves_before(rows: Sequence[Appointment]) -> dict[UUID, int]:
@@ -216,7 +270,6 @@ def _takes(kg: float) -> str:
 def _patient(
     row: Appointment,
     minute: Minutes,
-    injected_at: datetime | None,
     lock: LockRow | None,
     moves: int,
     heavy: set[float],
@@ -224,7 +277,8 @@ def _patient(
     weights: Weights,
 ) -> Patient:
     shape, referral = shape_for(row.procedure), row.referral
-    uptake = minute(row.scan_at) - minute(row.injection_at)
+    uptake = max(0, minute(row.scan_at) - minute(row.injection_at))
+    prepared = minute(row.injection_at) - minute(row.arrival_at)
     needs = needs_of(row)
     if referral.weight_kg in heavy and referral.weight_kg <= row.scanner.max_weight_kg:
         needs.add(_takes(referral.weight_kg))
@@ -237,9 +291,9 @@ def _patient(
         tracer=product_of(row.procedure.tracer),
         activity_mbq=prescribed_for(row),
         # Booking keeps the protocol's own uptake; only somebody injected has the whole window.
-        uptake=window_of(row, uptake) if injected_at else Uptake(uptake, uptake, uptake),
+        uptake=Uptake(uptake, uptake, uptake),
         scan_min=minute(row.ends_at) - minute(row.scan_at),
-        preparation_min=minute(row.injection_at) - minute(row.arrival_at) or shape.preparation_min,
+        preparation_min=prepared if prepared > 0 else shape.preparation_min,
         recovery_min=shape.recovery_min,
         earliest_min=minute.local(stated.arrive_from) if stated and stated.arrive_from else ALL_DAY.start,
         latest_min=minute.local(stated.arrive_by) if stated and stated.arrive_by else None,
@@ -265,22 +319,9 @@ def _days_left(row: Appointment, minute: Minutes) -> int | None:
     return (row.referral.breach_on - minute.on).days if row.referral.breach_on else None
 
 
-def window_of(row: Appointment, planned: int) -> Uptake:
-    """The uptake that its protocol accepts, which only somebody injected makes use of."""
-    graph = protocol(row.procedure.protocol or usual_for(row.procedure.tracer))
-    steps = timed(graph, row.procedure.minutes_per_bed).of(Act.ACQUIRE)
-    window = next((step.window for step in steps if step.window is not None), None)
-    if window is None:
-        return Uptake(planned, planned, planned)
-    return Uptake(
-        min(window.least, planned), min(max(window.planned, window.least), planned), max(window.most, planned)
-    )
-
-
-def _visit(row: Appointment, minute: Minutes, injected_at: datetime | None) -> PlannedVisit:
-    scan = minute(row.scan_at)
-    injection = minute(row.injection_at)
-    return PlannedVisit(str(row.pk), str(row.scanner_id), str(row.allotment_id), injection, scan - injection)
+def _visit(row: Appointment, minute: Minutes) -> PlannedVisit:
+    scan, injection = minute(row.scan_at), minute(row.injection_at)
+    return PlannedVisit(str(row.pk), str(row.scanner_id), str(row.allotment_id), injection, max(0, scan - injection))
 
 
 def _tracers(rows: Sequence[Appointment]) -> tuple[Tracer, ...]:
@@ -300,25 +341,55 @@ def _allotments(
 
 
 def _delivery(
-    row: ActivityAllotment, home: Site, rows: Sequence[Appointment], minute: Minutes, terms: Mapping[UUID, Terms]
+    row: ActivityAllotment,
+    home: Site,
+    rows: Sequence[Appointment],
+    minute: Minutes,
+    terms: Mapping[UUID, Terms],
+    come: Brought | None,
 ) -> Delivery:
-    """A run that was lost may still carry appointments: they stand in its plan, and the failure says that it is gone."""
-    mine = [minute(a.injection_at) for a in rows if a.allotment_id == row.pk]
+    """As promised, or as it was measured where it has come: what is lost, short or late carries nobody who is still to come."""
     ours = row.site_id == home.pk
     promised = sum(a.activity_mbq for a in rows if a.allotment_id == row.pk)
     bought = terms.get(row.supply_run, Terms()) if row.supply_run else Terms()
+    ends = minute(row.usable_to) + 1
+    if come is not None and come.until is not None:
+        ends = min(ends, minute(come.until) + 1)
     return Delivery(
         ref=str(row.pk),
         place=str(row.site_id),
         tracer=row.tracer,
-        arrives_min=min([minute(row.usable_from), *mine]),
-        expires_min=max([minute(row.usable_to) + 1, *[each + 1 for each in mine]]),
+        arrives_min=minute(row.usable_from),
+        expires_min=ends,
         reference_min=minute(row.reference_at),
         ordered_mbq=promised + row.free_mbq if ours else row.free_mbq,
         least_mbq=min(bought.least_mbq, row.total_mbq),
         most_mbq=row.total_mbq,
         price_pence=bought.price_pence,
         price_pence_per_gbq=bought.price_pence_per_gbq,
+    )
+
+
+def _held(
+    day: Day,
+    delivery: Delivery,
+    plan: Plan,
+    rows: Mapping[str, Appointment],
+    facts: Mapping[str, Facts],
+    real_mbq: float | None,
+) -> Delivery:
+    """What left this delivery in people left it when it did, also when that was more than was promised or is there."""
+    hot = [v for v in plan.visits if v.delivery == delivery.ref and v.patient in facts and facts[v.patient].hot]
+    given = {v.patient: day.drawn_mbq(day.patient(v.patient), v.injection_min, delivery) for v in hot}
+    ordered = delivery.ordered_mbq or 0.0
+    ordered += sum(max(0.0, mbq - rows[ref].activity_mbq) for ref, mbq in given.items())
+    if real_mbq is not None:
+        ordered = min(ordered, real_mbq)
+    return replace(
+        delivery,
+        arrives_min=min([delivery.arrives_min, *(v.injection_min for v in hot)]),
+        expires_min=max([delivery.expires_min, *(v.injection_min + 1 for v in hot)]),
+        ordered_mbq=max(ordered, sum(given.values())),
     )
 
 
@@ -352,7 +423,8 @@ def _scanners(
             shut.append((max(since, now), until or max(since, now) + FAULT_SHUTS_FOR))
         if site != home.pk:
             held = Reservation.objects.filter(resource=scanner.pk, active=True, during__overlap=(start, end))
-            shut += [(during.lower, during.upper) for during in held.values_list("during", flat=True)]
+            # Whoever comes before one of these leaves time to clean.
+            shut += [(during.lower - CLEANING, during.upper) for during in held.values_list("during", flat=True)]
         for since, until in shut:
             if until > since:
                 open_ = without(open_, minute(since), minute(until))

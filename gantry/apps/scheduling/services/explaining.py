@@ -1,6 +1,6 @@
 """Says why a patient has their time in the day's plan, and what the next best would cost if nobody else moved."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gantry.apps.booking.models import Appointment
@@ -12,6 +12,7 @@ from gantry.apps.scheduling.services.proposing import free_day
 from gantry.apps.scheduling.services.reckoning import Minutes, diabetes_slot
 from gantry.domain.scheduling import check
 from gantry.domain.scheduling.costs import Costs, Other, next_best
+from gantry.domain.scheduling.failures import FOREVER, NOTICE_MIN
 from gantry.domain.scheduling.problem import Day, Patient, PlannedVisit
 from gantry.reference.day_plans import weights_on
 from gantry.solvers.day_plan.explain import next_best as best_elsewhere
@@ -55,10 +56,23 @@ def explain(row: Appointment, *, now: datetime, seconds: float = 0.0) -> Explain
     movable = row.state in MOVABLE and str(row.pk) not in built.locks
     # Whoever may still move comes no sooner than they can be asked to: as a proposal would have it.
     free = free_day(built, judged.plan, frozenset(), now=now)
-    other = next_best(free, judged.plan, visit.patient) if movable else None
-    said = (*reasons(built.day, judged.plan, visit), *of_the_patient(row, patient, built))
-    wider = asked_of_the_solver(free, judged, visit, seconds) if movable and seconds else None
+    ahead = still_ahead(free, visit.patient, built.day.minute(now))
+    other = next_best(ahead, judged.plan, visit.patient) if movable else None
+    told = still_ahead(built.day, visit.patient, built.day.minute(now) if movable else FOREVER)
+    said = (*reasons(told, judged.plan, visit), *of_the_patient(row, patient, built))
+    wider = asked_of_the_solver(ahead, judged, visit, seconds) if movable and seconds else None
     return Explained(judged, patient, visit, said, weighed(row, patient, built), other, movable, wider)
+
+
+def still_ahead(day: Day, ref: str, now_min: int) -> Day:
+    """Only times that this patient can still be asked to come at: no time that has passed is another time."""
+    soonest = now_min + NOTICE_MIN
+    return replace(
+        day,
+        patients=tuple(
+            replace(p, earliest_min=max(p.earliest_min, soonest)) if p.ref == ref else p for p in day.patients
+        ),
+    )
 
 
 def asked_of_the_solver(day: Day, judged: Judged, visit: PlannedVisit, seconds: float) -> Wider | None:

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from gantry.apps.estate.models import Site
 from gantry.apps.scheduling.services.approving import rules_on
-from gantry.apps.scheduling.services.building import Built, build, other_day, other_days, window_of
+from gantry.apps.scheduling.services.building import Built, build, other_day, other_days
+from gantry.apps.scheduling.services.happened import window_of
 from gantry.apps.scheduling.services.widening import with_open_runs, with_other_tracers
 from gantry.domain.scheduling.failures import Circumstances, Rules, Standing
 from gantry.domain.scheduling.files import VERSION, write_day, write_plan
@@ -28,7 +29,7 @@ class Lifted:
 
 def lift(site: Site, on: date, *, now: datetime) -> Lifted:
     """As it was planned, whatever has happened since: nobody has come yet, and uptake may use its whole window."""
-    built = build(site, on, now=now, wide=True)
+    built = build(site, on, now=now, wide=True, happened=False)
     patients = tuple(
         replace(p, uptake=window_of(built.appointments[p.ref], p.uptake.target_min)) for p in built.day.patients
     )

@@ -12,7 +12,7 @@ from gantry.apps.estate.models import Site
 from gantry.apps.scheduling.models import RecoveryPlan
 from gantry.apps.scheduling.services import recovering, undoing
 from gantry.apps.scheduling.services.recovering import Looked
-from gantry.apps.scheduling.services.refusals import NotPossible
+from gantry.apps.scheduling.services.refusals import CannotBuild, NotPossible
 from gantry.domain.events import Actor
 from gantry.domain.scheduling.recovery import Option
 
@@ -22,8 +22,10 @@ class SiteRecovery:
     site: Site
     on: date
     row: RecoveryPlan
-    looked: Looked
+    looked: Looked | None
+    """None: the day cannot be worked out; `broken` says why."""
     options: list[Option]
+    broken: str = ""
 
     @property
     def ready(self) -> int | None:
@@ -35,9 +37,17 @@ def of_event(event: Event, sites: Iterable[UUID], *, now: datetime, again: bool 
     """Every site's recovery, for the sites that the reader may see."""
     allowed, found = set(sites), []
     for site, on in recovering.sites_hit(event):
-        if site.pk in allowed:
+        if site.pk not in allowed:
+            continue
+        try:
             row, looked, options = recovering.open_recovery(event, now=now, again=again, site=site)
-            found.append(SiteRecovery(site, on, row, looked, options))
+        except CannotBuild as broken:
+            # One site's rows keep no other site from its recovery.
+            kept = RecoveryPlan.objects.filter(root_event=event.pk, site=site, on=on).first()
+            kept = kept or RecoveryPlan(root_event=event.pk, site=site, on=on, known_at=now)
+            found.append(SiteRecovery(site, on, kept, None, [], str(broken)))
+            continue
+        found.append(SiteRecovery(site, on, row, looked, options))
     return found
 
 

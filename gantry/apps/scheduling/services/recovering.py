@@ -32,8 +32,8 @@ from gantry.apps.scheduling.services.building import (
     other_days,
     said_offer,
 )
-from gantry.apps.scheduling.services.refusals import NotPossible
-from gantry.apps.scheduling.services.widening import as_injected, with_open_runs, with_other_tracers
+from gantry.apps.scheduling.services.refusals import NotPossible, said_in_words
+from gantry.apps.scheduling.services.widening import with_open_runs, with_other_tracers
 from gantry.domain.appointment import AppointmentState
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator
 from gantry.domain.readiness import Item
@@ -60,6 +60,8 @@ TRACER_LOST = (
 )
 ROOTS = (*TRACER_LOST, EventKind.SCANNER_FAILED, EventKind.DAY_DISRUPTED)
 MOVABLE = (AppointmentState.BOOKED, AppointmentState.TOLD, AppointmentState.ARRIVED)
+IN_THE_ROWS = (FailureKind.SCANNER_DOWN, FailureKind.BATCH_LOST, FailureKind.BATCH_LATE)
+"""A run that was put off or lost says so itself, also once another has come in its place."""
 HERE = (Standing.HERE, Standing.INJECTED, Standing.SCANNING, Standing.SCANNED)
 
 
@@ -115,7 +117,12 @@ def look(event: Event, *, now: datetime, site: Site | None = None) -> Looked:
     day = next(((place, on) for place, on in hit if site is None or place.pk == site.pk), None)
     if day is None:
         raise NotPossible("No recovery starts from this event")
-    built = with_other_tracers(as_injected(build(*day, now=now, wide=True)))
+    with said_in_words(*day):
+        return looked_at(event, *day, now=now)
+
+
+def looked_at(event: Event, place: Site, on: date, *, now: datetime) -> Looked:
+    built = with_other_tracers(build(place, on, now=now, wide=True))
     built, cut_offs = with_open_runs(built, now=now)
     offers = other_days(built, now=now)
     about = {
@@ -127,23 +134,36 @@ def look(event: Event, *, now: datetime, site: Site | None = None) -> Looked:
         for ref, facts in built.circumstances.items()
     }
     failure = failure_of(event, built, now=now)
-    return Looked(event, built, Situation(built.day, built.plan, failure, about, rules_on(built), cut_offs), offers)
+    others = others_of(event, built, now=now)
+    situation = Situation(built.day, built.plan, failure, about, rules_on(built), cut_offs, others)
+    return Looked(event, built, situation, offers)
+
+
+def others_of(event: Event, built: Built, *, now: datetime) -> tuple[Failure, ...]:
+    """What else was said of this day and is not over. Broken scanners and lost runs are in the rows already."""
+    told = Trouble.objects.filter(site=built.site, on=built.on).exclude(event=event.pk).order_by("said_at", "pk")
+    found = [failure_told(trouble, built, now=now) for trouble in told if trouble.kind not in IN_THE_ROWS]
+    return tuple(each for each in found if each.to_min is None or each.to_min > each.known_min)
+
+
+def failure_told(trouble: Trouble, built: Built, *, now: datetime) -> Failure:
+    return Failure(
+        FailureKind(trouble.kind),
+        trouble.subjects[0],
+        built.day.minute(now),
+        built.day.minute(trouble.from_at),
+        arrives(trouble, built) if trouble.to_at else None,
+        trouble.mbq or 0.0,
+        tuple(trouble.subjects[1:]),
+        trouble.shut,
+    )
 
 
 def failure_of(event: Event, built: Built, *, now: datetime) -> Failure:
     known = built.day.minute(now)
     trouble = Trouble.objects.filter(event=event.pk, site=built.site, on=built.on).first()
     if trouble is not None:
-        return Failure(
-            FailureKind(trouble.kind),
-            trouble.subjects[0],
-            known,
-            built.day.minute(trouble.from_at),
-            arrives(trouble, built) if trouble.to_at else None,
-            trouble.mbq or 0.0,
-            tuple(trouble.subjects[1:]),
-            trouble.shut,
-        )
+        return failure_told(trouble, built, now=now)
     if event.kind == EventKind.SCANNER_FAILED:
         fault = Fault.objects.filter(event=event.pk).first()
         until = built.day.minute(fault.to_at) if fault and fault.to_at else None
@@ -166,7 +186,8 @@ def arrives(trouble: Trouble, built: Built) -> int:
 
 
 def options_for(looked: Looked, *, seconds: float = 0.5) -> list[Option]:
-    return options_after(looked.situation, seconds=seconds)
+    with said_in_words(looked.built.site, looked.built.on):
+        return options_after(looked.situation, seconds=seconds)
 
 
 # What is written down, so that the page shows one set of options until somebody asks for another look
@@ -372,7 +393,7 @@ def change_for(row: Appointment, visit: PlannedVisit, looked: Looked, made: Opti
         row,
         Choice(UUID(scanner.place), UUID(scanner.ref), arrival_at),
         allotment=None if hot else allotment_of(looked, visit.delivery),
-        injection_at=built.at(visit.injection_min) if here and not hot else None,
+        injection_at=built.injected_at.get(visit.patient) if hot else built.at(visit.injection_min) if here else None,
         scan_at=built.at(visit.scan_min) if here else None,
         injected=hot,
         less=Less(row.fraction * made.fraction, patient.scan_min, UUID(rule.ref)) if rule is not None else None,

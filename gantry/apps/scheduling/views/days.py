@@ -23,7 +23,8 @@ from gantry.apps.scheduling.services.building import Built, build
 from gantry.apps.scheduling.services.drafting import Judged
 from gantry.apps.scheduling.services.proposing import Proposed
 from gantry.apps.scheduling.services.refusals import NotPossible
-from gantry.apps.scheduling.views.recovery import title_of
+from gantry.apps.scheduling.views.odd import in_words
+from gantry.apps.scheduling.views.recovery import odd_words, title_of
 from gantry.apps.scheduling.views.weights import line_for
 from gantry.apps.scheduling.views.wording import COSTS, changed, clock, priced, worded
 from gantry.apps.ui.parts import Tag
@@ -66,6 +67,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 
 @requires(Verb.SEE_BOARD)
+@in_words
 def day(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
     place = get_object_or_404(sites_for(request), pk=site)
     try:
@@ -117,6 +119,8 @@ def day(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
                 "judged": judged,
                 "faults": [worded(fault, built, names, zone) for fault in judged.faults],
                 "costs": costs(judged),
+                "without_tracer": [worded(each, built, names, zone) for each in built.without_tracer],
+                "odd": odd_words(request, built),
                 "strained": [worded(fault, built, names, zone) for fault in built.strained],
                 "weights": line_for(place.network.provider_id, local),
                 "change": change,
@@ -210,7 +214,7 @@ def lines(judged: Judged, names: dict[str, str]) -> list[Line]:
                 scanner=built.scanners[visit.scanner].name,
                 state=STATES[AppointmentState(row.state)],
                 mbq=built.day.drawn_mbq(patient, visit.injection_min, delivery),
-                was=row.arrival_at if row.arrival_at != arrival else None,
+                was=row.arrival_at if visit.patient in judged.changed and row.arrival_at != arrival else None,
                 was_on=built.scanners[before.scanner].name if before and before.scanner != visit.scanner else "",
                 lock=built.locks.get(visit.patient),
                 movable=row.state in drafting.MOVABLE,

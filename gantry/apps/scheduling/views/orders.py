@@ -22,6 +22,7 @@ from gantry.apps.radiopharmacy.views.sites import sites_for
 from gantry.apps.radiopharmacy.views.today import name_of
 from gantry.apps.scheduling.services.ordering import Proposal, Proposed, order_for, propose_orders
 from gantry.apps.scheduling.services.refusals import NotPossible
+from gantry.apps.scheduling.views.odd import in_words
 from gantry.domain.access import Verb
 from gantry.domain.lifecycle import IllegalMove
 from gantry.domain.scheduling.orders import Amount, Changed
@@ -70,6 +71,7 @@ class RunShown:
 
 
 @requires(Verb.SEE_BOARD, Verb.ORDER_TRACER)
+@in_words
 def orders(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
     place = get_object_or_404(sites_for(request), pk=site)
     try:

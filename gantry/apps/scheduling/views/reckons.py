@@ -19,6 +19,7 @@ from gantry.apps.scheduling.services import noting
 from gantry.apps.scheduling.services.reckoned import Held, held
 from gantry.apps.scheduling.services.reckoning import usual_fittings
 from gantry.apps.scheduling.services.refusals import NotPossible
+from gantry.apps.scheduling.views.odd import in_words
 from gantry.apps.ui.forms import Form
 from gantry.domain.access import Verb
 
@@ -27,6 +28,7 @@ HEADED = {"doors": "the doors", "people": "this session", "terms": "this supplie
 
 
 @requires(Verb.SEE_BOARD)
+@in_words
 def reckons(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
     place = get_object_or_404(sites_for(request), pk=site)
     try:

@@ -20,8 +20,10 @@ from gantry.apps.estate.models import Site
 from gantry.apps.radiopharmacy.views.sites import sites_for
 from gantry.apps.scheduling.models import RecoveryPlan
 from gantry.apps.scheduling.services import network, recovering, reopening, undoing
+from gantry.apps.scheduling.services.building import Built
 from gantry.apps.scheduling.services.recovering import Looked
 from gantry.apps.scheduling.services.refusals import NotPossible
+from gantry.apps.scheduling.views.odd import in_words
 from gantry.apps.ui.parts import Tag
 from gantry.apps.ui.wording import pluralise
 from gantry.domain.access import Verb
@@ -82,10 +84,14 @@ class OptionCard:
 class Hot:
     name: str
     where: str
+    injected_at: datetime
     scan_at: datetime
+    least_at: datetime
+    most_at: datetime
 
 
 @requires(Verb.OWN_FAILURES, Verb.BOOK, Verb.RECORD_ACT)
+@in_words
 def recover(request: HttpRequest, event: UUID, site: UUID | None = None) -> HttpResponse:
     """One site's options; of an event that hits several, every site's first."""
     root = recovering.root_event(event)
@@ -102,9 +108,10 @@ def recover(request: HttpRequest, event: UUID, site: UUID | None = None) -> Http
 class SiteLine:
     site: Site
     on: date
-    count: int
+    count: int | None
     card: OptionCard | None
     accepted: str
+    broken: str
 
 
 def network_page(request: HttpRequest, root: Event, sites: list[UUID]) -> HttpResponse:
@@ -131,11 +138,12 @@ def network_page(request: HttpRequest, root: Event, sites: list[UUID]) -> HttpRe
     rows = []
     for each in network.of_event(root, sites, now=request.now):
         with timezone.override(ZoneInfo(each.site.zone)):
-            visible = seen(request, each.looked)
-            ready = each.ready
-            made = None if ready is None else card(ready, each.options[ready], each.looked, visible)
+            ready, made = each.ready, None
+            if ready is not None and each.looked is not None:
+                made = card(ready, each.options[ready], each.looked, seen(request, each.looked))
         done = each.row.accepted_by if each.row.state == "accepted" else ""
-        rows.append(SiteLine(each.site, each.on, len(each.looked.built.appointments), None if done else made, done))
+        count = len(each.looked.built.appointments) if each.looked else None
+        rows.append(SiteLine(each.site, each.on, count, None if done else made, done, each.broken))
     waiting = [row for row in rows if not row.accepted]
     done_at = len(rows) - len(waiting)
     elsewhere = [place.name for place, _ in recovering.sites_hit(root) if place.pk not in sites]
@@ -183,6 +191,7 @@ def site_page(request: HttpRequest, root: Event, site: Site) -> HttpResponse:
                 "lead": lead(cards),
                 "phones": phones(request, [m.was for m in done]),
                 "hot": hot(looked, visible),
+                "odd": odd_words(request, looked.built),
                 "count": len(looked.built.appointments),
                 "done": [
                     (m, visible.get(str(m.was_id)) or name_if_seen(request, m.was)) for m in done if not m.undone
@@ -230,6 +239,11 @@ def seen(request: HttpRequest, looked: Looked) -> dict[str, str]:
     return {str(row.pk): row.referral.patient.name for row in rows.select_related("referral__patient")}
 
 
+def odd_words(request: HttpRequest, built: Built) -> list[str]:
+    """Rows that are in no option because they contradict themselves, by name where it may be seen."""
+    return [f"{name_if_seen(request, each.row)}: {each.words}" for each in built.odd]
+
+
 def phones(request: HttpRequest, rows: list[Appointment]) -> dict[UUID, str]:
     """Of those whom this person may see: whoever rings a whole list has the numbers beside the names."""
     mine = Appointment.objects.for_user(request.acting.scope).filter(pk__in=[row.pk for row in rows])
@@ -260,8 +274,11 @@ def hot(looked: Looked, visible: dict[str, str]) -> list[Hot]:
     for patient in looked.situation.day.patients:
         where = standing(looked.situation, patient)
         if where in (Standing.INJECTED, Standing.SCANNING):
-            row = looked.built.appointments[patient.ref]
-            found.append(Hot(named(visible, patient.ref), WHERE[where], row.scan_at))
+            row, visit = looked.built.appointments[patient.ref], looked.built.plan.visit(patient.ref)
+            given = visit.injection_min if visit else 0
+            window = [looked.built.at(given + m) for m in (patient.uptake.least_min, patient.uptake.most_min)]
+            at = looked.built.injected_at.get(patient.ref) or row.injection_at
+            found.append(Hot(named(visible, patient.ref), WHERE[where], at, row.scan_at, *window))
     return found
 
 

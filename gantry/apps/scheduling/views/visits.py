@@ -17,6 +17,7 @@ from gantry.apps.scheduling.services import noting
 from gantry.apps.scheduling.services.explaining import Explained, explain
 from gantry.apps.scheduling.services.refusals import NotPossible
 from gantry.apps.scheduling.views.days import seen
+from gantry.apps.scheduling.views.odd import in_words
 from gantry.apps.scheduling.views.wording import COSTS, changed, clock, worded
 from gantry.domain.access import Verb
 from gantry.domain.scheduling.costs import Costs
@@ -27,6 +28,7 @@ SECONDS = 3.0
 
 
 @requires(Verb.SEE_BOARD)
+@in_words
 def visit(request: HttpRequest, appointment: UUID) -> HttpResponse:
     rows = Appointment.objects.for_user(request.acting.scope).select_related("site", "referral__patient")
     row = get_object_or_404(rows, pk=appointment, site__in=sites_for(request))
