@@ -87,6 +87,8 @@ class EventKind(StrEnum):
     INVESTIGATION_TAKEN = "investigation_taken"
     INVESTIGATION_CONCLUDED = "investigation_concluded"
     INVESTIGATION_CLOSED = "investigation_closed"
+    ENTRY_CORRECTED = "entry_corrected"
+    """Another entry of the ledger stands in the place of one that was wrong, and names it."""
     GENERATOR_ELUTED = "generator_eluted"
     GENERATOR_RELEASED = "generator_released"
     GENERATOR_BLOCKED = "generator_blocked"

@@ -219,7 +219,8 @@ def explanations(
     the whole that is (a batch, a site).
     """
     by_key, found = {each.key: each for each in standing(entries)}, []
-    for key in names:
+    # One that has been corrected since explains nothing any more.
+    for key in [name for name in names if name in by_key]:
         entry = by_key[key]
         for rule, factor in (
             (Rule.KBQ_FOR_MBQ, 1 / KBQ_IN_MBQ),

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from gantry.domain.decay import Nuclide
 from gantry.domain.implausible import Rule
+from gantry.domain.ledger import Way
 from gantry.domain.lifecycle import Table
 from gantry.domain.permit import STORE_HALF_LIVES
 from gantry.domain.supply import same_name
@@ -102,3 +103,23 @@ def why_not_closed(found: Found, *, concluded_by: str, wrote: str, closing: str)
         yield "Whoever made the entry does not close the question about it"
     if found is Found.UNEXPLAINED and same_name(concluded_by, closing):
         yield "What nobody could explain is closed by somebody else than who looked"
+
+
+def why_not_corrected(
+    state: State, way: Way | None, *, activity_mbq: float, at: datetime, now: datetime, why: str, same: bool
+) -> Iterator[str]:
+    """Why no entry may be put in the place of another. `way` is that of the entry that the finding blames, None: none."""
+    if state not in (State.CONCLUDED, State.CLOSED):
+        yield "Say first which entry was wrong, and how you know"
+    if way is None:
+        yield "No entry is left to correct: the finding names none, or it has been corrected already"
+    if way is Way.ADMINISTERED:
+        yield "What was given is worked out: correct what was drawn, the residual or the time of the injection"
+    if activity_mbq < 0:
+        yield "An activity is not below 0 MBq"
+    if at > now:
+        yield "That time has not come yet"
+    if same:
+        yield "That is what the entry says already"
+    if not why.strip():
+        yield "Say how you know what it should have been"

@@ -113,10 +113,16 @@ class Entry:
 
 
 def standing(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries that hold, by time and then as they were written: without those that a later one corrects."""
+    """The entries that hold, by time and then as they were written: without those that a later one corrects.
+
+    One that corrects another stands in its place: before a count of the same minute if the first stood before it.
+    """
     listed = list(entries)
     replaced = {each.corrects for each in listed if each.corrects}
-    return sorted((each for each in listed if each.key not in replaced), key=lambda e: e.assay.at)
+    place: dict[str, int] = {}
+    for number, each in enumerate(listed):
+        place[each.key] = place.get(each.corrects, number)
+    return sorted((each for each in listed if each.key not in replaced), key=lambda e: (e.assay.at, place[e.key]))
 
 
 def containers(entries: Iterable[Entry]) -> frozenset[str]:

@@ -6,8 +6,8 @@ import pytest
 
 from gantry.apps.audit.models import Event
 from gantry.apps.radiopharmacy import services
-from gantry.apps.radiopharmacy.models import Batch, Dose, Investigation
-from gantry.apps.radiopharmacy.services import investigations
+from gantry.apps.radiopharmacy.models import Batch, Dose, Investigation, LedgerEntry
+from gantry.apps.radiopharmacy.services import correcting, investigations, statements
 from gantry.domain.access import Role
 from gantry.domain.events import Actor, system
 from gantry.domain.investigation import Found, State
@@ -142,3 +142,75 @@ def test_an_ordinary_day_asks_nothing(batch):
     services.spill(fresh(batch), reading(20), where="Bench", now=NOW, by=BY)
     services.spend_batch(fresh(batch), at=NOW, now=NOW, by=BY)
     assert not Investigation.objects.exists()
+
+
+def blamed(batch, mbq=5_000) -> Investigation:
+    """A count that was mistyped, and the finding that says so."""
+    count(batch, mbq, by=ROBIN)
+    row = Investigation.objects.get()
+    wrong = next(entry for entry in investigations.named_entries(row) if entry.way == "counted")
+    investigations.take(row, now=NOW, by=SAM)
+    investigations.conclude(row, found=Found.MISTYPED, finding="Printed 9,990", entry=wrong.pk, now=NOW, by=SAM)
+    return row
+
+
+def correct(row, mbq=9_990.0, *, at=NOW, why="The printout", by=SAM):
+    return correcting.correct_entry(row, activity_mbq=mbq, at=at, why=why, now=NOW + MINUTE, by=by)
+
+
+def test_an_entry_that_was_wrong_is_corrected_by_another_that_names_it_and_everything_balances(batch):
+    row = blamed(batch)
+    assert services.left_in(fresh(batch), NOW) == pytest.approx(5_000)
+    new = correct(row)
+    first = LedgerEntry.objects.get(pk=row.entry)
+    assert (first.activity_mbq, first.by_name) == (5_000, "Robin Roe")
+    assert (new.corrects, new.by_name, new.activity_mbq) == (first.pk, "Sam Poe", 9_990)
+    at = NOW + MINUTE
+    vial = batch.containers.get(kind="vial")
+    assert services.statement(fresh(batch), at=at).within and services.vial_statement(fresh(batch), at=at).within
+    assert statements.journey(vial, now=at).said.within
+    assert statements.site_statement(batch.site, NOW.date(), at=at, now=at).to_ask == 0
+    assert services.left_in(fresh(batch), NOW) == pytest.approx(9_990)
+    event = Event.objects.get(kind="entry_corrected")
+    assert (event.data["was_mbq"], event.data["wrote"]) == (5_000, "Robin Roe") and row.pk in event.subjects
+    investigations.close(row, now=at, by=SAM)
+    with pytest.raises(services.NotDone, match="corrected already"):
+        correct(row)
+
+
+def test_a_correction_needs_a_finding_a_reason_and_another_value_and_may_follow_the_end(batch):
+    row = blamed(batch)
+    with pytest.raises(services.NotDone, match="says already"):
+        correct(row, 5_000)
+    with pytest.raises(services.NotDone, match="how you know"):
+        correct(row, why=" ")
+    with pytest.raises(services.NotDone, match="not come yet"):
+        correct(row, at=NOW + 5 * MINUTE)
+    investigations.close(row, now=NOW, by=SAM)
+    correct(row)
+    assert services.statement(fresh(batch), at=NOW + MINUTE).within
+    other = Investigation(state=State.TAKEN, batch=batch)
+    with pytest.raises(services.NotDone, match="which entry was wrong"):
+        correct(other)
+
+
+def test_a_reading_on_arrival_and_a_draw_that_were_wrong_are_put_right_where_they_are_used(batch):
+    dose = draw(batch, 300)
+    Dose.objects.filter(pk=dose.pk).update(state=DoseState.ASSIGNED)
+    dose.refresh_from_db()
+    services.administer(dose, injected_at=NOW, now=NOW, by=BY)
+    count(batch, 6_000)
+    row = Investigation.objects.get()
+    investigations.take(row, now=NOW, by=SAM)
+    entry = next(each for each in investigations.named_entries(row) if each.way == "drawn")
+    investigations.conclude(row, found=Found.MISTYPED, finding="Digits", entry=entry.pk, now=NOW, by=SAM)
+    correct(row, 4_000)
+    dose.refresh_from_db()
+    assert dose.drawn_mbq == 4_000 and dose.net_mbq == pytest.approx(4_000)
+    assert services.statement(fresh(batch), at=NOW + MINUTE).within and Investigation.objects.count() == 1
+
+
+def test_a_correction_that_does_not_bear_the_finding_out_takes_the_question_back(batch):
+    row = blamed(batch)
+    correct(row, 8_000)
+    assert row.state == State.TAKEN and row.difference_mbq > 1_900

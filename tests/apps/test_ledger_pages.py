@@ -1,6 +1,7 @@
 """The ledger as its people meet it: a day, a container, what was wasted, and each question from asked to closed."""
 
 import csv
+import re
 from datetime import timedelta
 from io import StringIO
 
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from gantry.apps.radiopharmacy import services
-from gantry.apps.radiopharmacy.models import Batch, Container, Investigation
+from gantry.apps.radiopharmacy.models import Batch, Container, Investigation, LedgerEntry
 from gantry.domain.access import Role
 from gantry.domain.events import Cause, CauseCode, Initiator, system
 from tests.apps.factories import NOW, make_batch, make_network, make_person, make_run
@@ -78,6 +79,29 @@ def test_a_question_goes_from_the_days_page_to_its_end_by_two_peoples_hands(made
     assert (row.owner_name, row.closed_by) == ("Robin Roe", "Sam Poe")
     assert at not in text(robin, "tracer:today") and "Sam Poe" in text(robin, "tracer:investigations")
     assert at in text(robin, "tracer:batch", batch.pk)
+
+
+def test_the_entry_that_was_wrong_is_corrected_from_its_question_and_the_batch_says_by_what(made, batch):
+    row = question(batch)
+    robin, sam = enter(made, name="Robin Roe"), enter(made, Role.PHYSICIST, name="Sam Poe")
+    at = reverse("tracer:investigation", args=[row.pk])
+    left = re.search(r"([\d,]+)\D{1,9}left now", text(robin, "tracer:batch", batch.pk)).group(1)
+    assert re.search(rf"Left in the vial\D*{left}\D", text(robin, "tracer:batch", batch.pk))
+    robin.post(at, {"what": "take"})
+    counted = str(row.entries[0])
+    for key in row.entries:
+        if LedgerEntry.objects.get(pk=key).way == "counted":
+            counted = str(key)
+    robin.post(at, {"what": "conclude", "found": "mistyped", "entry": counted, "finding": "Printed 9,990"})
+    assert "Correct it with my name" in text(sam, "tracer:investigation", row.pk)
+    typed = {"what": "correct", "right-activity_mbq": "9990", "right-at": "09:00", "right-why": "The printout"}
+    assert sam.post(at, typed | {"right-why": ""}).status_code == 422
+    assert sam.post(at, typed).status_code == 302
+    shown = text(sam, "tracer:investigation", row.pk)
+    assert "9,990.0 MBq instead of 9,000.0 MBq, Sam Poe" in shown and "It adds up now" in shown
+    whole = text(robin, "tracer:batch", batch.pk)
+    assert "instead of 9000.0 MBq" in whole and "within uncertainty" in whole and "Does not add up" not in whole
+    assert "does not add up" not in text(robin, "tracer:statement")
 
 
 def test_what_is_past_its_time_says_so_and_stands_on_the_watch(made, batch, monkeypatch):

@@ -548,6 +548,15 @@ class ConcludeForm(Form):
         self.fields["entry"].choices = [("", "None of them"), *entries]
 
 
+class CorrectForm(Form):
+    """What an entry should have said."""
+
+    activity_mbq = activity("Activity")
+    at = MomentField(label="At")
+    why = forms.CharField(label="How you know", max_length=1000, widget=forms.Textarea(attrs={"rows": 2}))
+    layout = (Section("", ("activity_mbq:6", "at:6", "why:12")),)
+
+
 class KitForm(Form):
     """A kit labelled with an elution: a batch of its own."""
 

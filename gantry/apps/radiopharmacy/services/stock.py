@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from gantry.apps.booking.models import Appointment
 from gantry.apps.estate.models import Site
-from gantry.apps.radiopharmacy.models import Batch, Dose, TracerDelivery, TracerOrder
+from gantry.apps.radiopharmacy.models import Batch, Dose, LedgerEntry, TracerDelivery, TracerOrder
 from gantry.domain.appointment import ACTIVE
 from gantry.domain.decay import Assay, Nuclide
-from gantry.domain.ledger import Way
+from gantry.domain.ledger import INWARD, Way
 from gantry.domain.supply import (
     ENDED,
     IN_HAND,
@@ -41,6 +42,10 @@ def as_received(batch: Batch) -> Assay:
     nuclide, delivery = nuclide_of(batch.tracer), delivery_of(batch)
     if delivery is None:
         return Assay(nuclide, batch.activity_mbq, batch.reference_at)
+    held = [e for e in standing_rows(batch) if e.way in INWARD]
+    # The reading on arrival stays as it was typed; the entry that corrects it holds.
+    if len(held) == 1 and held[0].corrects:
+        return Assay(nuclide, held[0].activity_mbq, held[0].at)
     return Assay(nuclide, delivery.measured_mbq, delivery.measured_at)
 
 
@@ -54,19 +59,46 @@ def other_ways(batch: Batch) -> list[Assay]:
     """Out of the vial otherwise than by a dose: poured away, spilt, sampled, sent on, sent back."""
     nuclide = nuclide_of(batch.tracer)
     poured = [(item.activity_mbq, item.at) for item in batch.waste.all() if item.dose_id is None]
-    entries = list(batch.entries.all())
-    # What came in syringes has no vial: each of them is a dose, and is counted as one.
-    came = Way.RECEIVED if any(dose.stated_mbq is not None for dose in batch.doses.all()) else Way.DRAWN
-    syringes = {e.target for e in entries if e.way in (Way.DRAWN, came)}
+    entries = standing_rows(batch)
+    syringes = syringes_of(batch, entries)
     left = [(e.activity_mbq, e.at) for e in entries if e.way in FROM_VIALS and e.source not in syringes]
     return [Assay(nuclide, mbq, at) for mbq, at in (*poured, *left)]
 
 
+def syringes_of(batch: Batch, rows: Sequence[LedgerEntry]) -> set[str]:
+    """What came in syringes has no vial: each of them is a dose, and is counted as one."""
+    came = Way.RECEIVED if any(dose.stated_mbq is not None for dose in batch.doses.all()) else Way.DRAWN
+    return {row.target for row in rows if row.way in (Way.DRAWN, came)}
+
+
+def standing_rows(batch: Batch) -> list[LedgerEntry]:
+    """The entries that hold, as `gantry.domain.ledger.standing` orders them: without those that another corrects."""
+    rows = sorted(batch.entries.all(), key=lambda row: row.pk)
+    replaced = {row.corrects for row in rows if row.corrects}
+    place: dict[UUID, int] = {}
+    for number, row in enumerate(rows):
+        place[row.pk] = place.get(row.corrects, number) if row.corrects else number
+    return sorted((row for row in rows if row.pk not in replaced), key=lambda row: (row.at, place[row.pk]))
+
+
+def counted(batch: Batch, at: datetime) -> tuple[Assay, list[Assay]] | None:
+    """What was last measured in the vial, and what left it after that; None where nobody has measured it."""
+    rows = [row for row in standing_rows(batch) if row.at <= at]
+    syringes = syringes_of(batch, rows)
+    counts = [number for number, row in enumerate(rows) if row.way == Way.COUNTED and row.source not in syringes]
+    if not counts:
+        return None
+    nuclide, count = nuclide_of(batch.tracer), rows[counts[-1]]
+    later = [row for row in rows[counts[-1] + 1 :] if row.source == count.source]
+    return Assay(nuclide, count.activity_mbq, count.at), [Assay(nuclide, row.activity_mbq, row.at) for row in later]
+
+
 def left_in(batch: Batch, at: datetime) -> float:
-    """By the book. Nothing once the vial has ended and what was left of it was thrown away."""
+    """As it was last measured, else by the book. Nothing once the vial has ended and what was left was thrown away."""
     if batch.state in ENDED and any(item.dose_id is None and item.at <= at for item in batch.waste.all()):
         return 0.0
-    return max(0.0, left_mbq(as_received(batch), taken_from(batch), at))
+    start, taken = counted(batch, at) or (as_received(batch), taken_from(batch))
+    return max(0.0, left_mbq(start, taken, at))
 
 
 def spare_in(batch: Batch, at: datetime) -> float:

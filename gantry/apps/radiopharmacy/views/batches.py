@@ -198,13 +198,18 @@ class HistoryLine:
     entry: LedgerEntry
     now_mbq: float
     corrected: bool
+    instead_of: LedgerEntry | None
 
 
 def history_of(batch: Batch, now: datetime) -> list[HistoryLine]:
     """Every entry in the order of its moment, those that another one corrects as well."""
     rows = sorted(batch.entries.all(), key=lambda r: (r.at, r.pk))
     replaced = {row.corrects for row in rows if row.corrects}
-    return [HistoryLine(row, as_entry(row).mbq(now), row.pk in replaced) for row in rows]
+    by_key = {row.pk: row for row in rows}
+    return [
+        HistoryLine(row, as_entry(row).mbq(now), row.pk in replaced, by_key.get(row.corrects) if row.corrects else None)
+        for row in rows
+    ]
 
 
 def others(request: HttpRequest, batch: Batch) -> list[tuple[str, str]]:

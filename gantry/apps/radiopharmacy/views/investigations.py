@@ -14,8 +14,9 @@ from gantry.apps.accounts.access import requires
 from gantry.apps.audit.services import Stale
 from gantry.apps.audit.timeline import timeline
 from gantry.apps.radiopharmacy import services
-from gantry.apps.radiopharmacy.forms import ConcludeForm
+from gantry.apps.radiopharmacy.forms import ConcludeForm, CorrectForm
 from gantry.apps.radiopharmacy.models import Container, Investigation, LedgerEntry
+from gantry.apps.radiopharmacy.services import correcting
 from gantry.apps.radiopharmacy.services import investigations as asking
 from gantry.apps.radiopharmacy.views.sites import site_for, sites_for, zone_of
 from gantry.apps.radiopharmacy.views.today import SEES, name_of
@@ -114,13 +115,22 @@ def investigation(request: HttpRequest, key: UUID) -> HttpResponse:
         now=request.now,
         zone=zone,
     )
+    wrong = correcting.to_correct(row)
+    right = CorrectForm(
+        request.POST if what == "correct" else None,
+        prefix="right",
+        initial={"at": wrong.at} if wrong else None,
+        now=request.now,
+        zone=zone,
+    )
+    sent = {"conclude": form, "correct": right}.get(what)
     may = request.acting.may(Verb.ACCEPT_BATCH)
     reasons: list[str] = []
     with timezone.override(zone):
-        if request.method == "POST" and (what != "conclude" or form.is_valid()):
+        if request.method == "POST" and (sent is None or sent.is_valid()):
             if not may:
                 raise PermissionDenied("You may not answer for the ledger")
-            reasons = act(request, row, what, form)
+            reasons = act(request, row, what, sent)
             if not reasons:
                 return redirect("tracer:investigation", row.pk)
         box = Container.objects.for_user(request.acting.scope).filter(barcode=row.container).first()
@@ -135,6 +145,10 @@ def investigation(request: HttpRequest, key: UUID) -> HttpResponse:
                 "box": box,
                 "named": named,
                 "blamed": row.entry,
+                "wrong": wrong if row.state in (State.CONCLUDED, State.CLOSED) else None,
+                "wrong_said": said_of(wrong, zone) if wrong else "",
+                "right": right,
+                "corrected": corrected(row),
                 "suspects": suspects,
                 "suspected": {key for each in suspects for key in each.entries},
                 "now_said": standing_now(row, request.now),
@@ -147,7 +161,7 @@ def investigation(request: HttpRequest, key: UUID) -> HttpResponse:
                 "events": timeline(row.pk),
                 "within": INVESTIGATE_WITHIN,
             },
-            status=422 if form.errors or reasons else 200,
+            status=422 if form.errors or right.errors or reasons else 200,
         )
 
 
@@ -181,6 +195,20 @@ def standing_now(row: Investigation, now: datetime) -> str:
     return "It adds up now" if said.verdict is Verdict.AGREES else "Nobody has measured it again"
 
 
+def corrected(row: Investigation) -> str:
+    """What stands in the place of the entry that was wrong, and whose it is."""
+    found = correcting.in_place_of(row)
+    if found is None:
+        return ""
+    wrong, right = found
+    return f"{right.activity_mbq:,.1f} MBq instead of {wrong.activity_mbq:,.1f} MBq, {right.by_name}"
+
+
+def same_minute(typed: datetime, kept: datetime) -> datetime:
+    """A time that was left as it stood is the time that was kept, to the second."""
+    return kept if typed == kept.replace(second=0, microsecond=0) else typed
+
+
 def stops(row: Investigation, request: HttpRequest) -> list[str]:
     """Why this person may not close it; nothing where they may."""
     if row.state != State.CONCLUDED:
@@ -190,7 +218,7 @@ def stops(row: Investigation, request: HttpRequest) -> list[str]:
     return list(why_not_closed(Found(row.found), concluded_by=row.concluded_by, wrote=wrote, closing=by))
 
 
-def act(request: HttpRequest, row: Investigation, what: str, form: ConcludeForm) -> list[str]:
+def act(request: HttpRequest, row: Investigation, what: str, form: ConcludeForm | CorrectForm | None) -> list[str]:
     """Why it was not done; nothing when it was."""
     told = {"now": request.now, "by": request.acting.actor}
     try:
@@ -198,7 +226,16 @@ def act(request: HttpRequest, row: Investigation, what: str, form: ConcludeForm)
             case "take":
                 asking.take(row, **told)
                 messages.success(request, "It is yours.")
-            case "conclude":
+            case "correct" if form is not None:
+                given, wrong = form.cleaned_data, correcting.to_correct(row)
+                at = given["at"] if wrong is None else same_minute(given["at"], wrong.at)
+                correcting.correct_entry(
+                    row, activity_mbq=float(given["activity_mbq"]), at=at, why=given["why"], **told
+                )
+                messages.success(
+                    request, "Corrected, with your name. The entry that was wrong stays as it was written."
+                )
+            case "conclude" if form is not None:
                 given = form.cleaned_data
                 entry = UUID(given["entry"]) if given["entry"] else None
                 asking.conclude(row, found=Found(given["found"]), finding=given["finding"], entry=entry, **told)
