@@ -173,6 +173,7 @@ def script_for(now: datetime, *, seed: int, patients: int, weeks: timedelta) -> 
         today_to_min=min(minute + 240, 22 * 60),
         failed_batch_day=last_weekday_before(midnight, weeks),
         breakdown_day=last_weekday_before(midnight - timedelta(days=8), weeks - timedelta(days=8)),
+        next_day=weeks.days + next(n for n in (1, 2, 3) if (midnight + timedelta(days=n)).weekday() < 5),
     )
 
 

@@ -24,7 +24,7 @@ HOSPITALS = (
 )
 
 
-def played(patients: int = 120, seed: int = 1) -> Script:
+def played(patients: int = 120, seed: int = 1, next_day: int | None = None) -> Script:
     return script(
         START,
         seed=seed,
@@ -35,6 +35,7 @@ def played(patients: int = 120, seed: int = 1) -> Script:
         practice=PRACTICE,
         failed_batch_day=40,
         breakdown_day=33,
+        next_day=next_day,
     )
 
 
@@ -181,3 +182,20 @@ def test_the_script_does_no_work_of_its_own() -> None:
     source = Path(module.__file__).read_text()
     assert "now()" not in source
     assert "today()" not in source
+
+
+def test_the_next_working_day_has_a_list_and_nobody_elses_story_changes() -> None:
+    plain, full = played(300), played(300, next_day=43)
+    on = (START + timedelta(days=43)).date()
+    asked = [one for one in full.stories if (one.refers_at.date() + timedelta(days=one.wishes.in_days)) == on]
+    assert sum(one.asked_for for one in asked) == 26
+    assert len({int(one.wishes.site_rank * 10) for one in asked if one.asked_for}) >= 8, "over all sites"
+    before = {one.person.number: one for one in plain.stories}
+    assert all(one == before[one.person.number] or one in asked for one in full.stories)
+
+
+def test_nobody_has_a_cancer_of_an_organ_they_are_not_asked_about() -> None:
+    people = [one.person for one in played(600).stories]
+    assert any(one.illness.female_only for one in people)
+    assert not [one for one in people if one.illness.female_only and not one.female]
+    assert not [one for one in people if one.illness.male_only and one.female]

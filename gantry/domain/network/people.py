@@ -52,6 +52,7 @@ class Illness:
     mdt: str
     tracer: str = "FDG"
     male_only: bool = False
+    female_only: bool = False
 
 
 ILLNESSES = (
@@ -69,7 +70,7 @@ ILLNESSES = (
     Illness("ONC-COL", "07", "C18.7", "Adenocarcinoma", "restaging",
             "Rising CEA with normal CT: site of recurrence?", "Colorectal MDT"),
     Illness("ONC-GYN", "09", "C53.9", "Squamous cell carcinoma", "staging",
-            "Before chemoradiation: para-aortic nodes?", "Gynaecology MDT"),
+            "Before chemoradiation: para-aortic nodes?", "Gynaecology MDT", female_only=True),
     Illness("ONC-SKN", "08", "C43.5", "Melanoma", "staging", "Stage III melanoma: distant disease?", "Skin MDT"),
     Illness("ONC-PRO", "11", "C61", "Adenocarcinoma, Gleason 4+4", "staging",
             "High-risk prostate cancer before radical treatment: nodes or bone?", "Urology MDT", "PSMA-1007", True),
@@ -109,7 +110,11 @@ def person(number: int, kind: Kind, on: date, chance: Random) -> Person:
         illness, years = CHILDS_ILLNESS, chance.randint(3, 9)
         weight = round(8.0 + 2.6 * years + chance.uniform(-2, 3), 1)
     else:
-        illness = chance.choice([one for one in ILLNESSES if not (one.male_only and female)])
+        able = [one for one in ILLNESSES if not (one.male_only and female)]
+        illness = chance.choice(able)
+        if illness.female_only and not female:
+            # The next of the list, not another draw: nobody else's story changes.
+            illness = able[able.index(illness) + 1]
         years = chance.randint(34, 86)
         weight = round(min(max(chance.gauss(72 if female else 83, 13), 44), 138), 1)
     born = date(on.year - years, chance.randint(1, 12), chance.randint(1, 28))

@@ -191,11 +191,13 @@ def script(
     today_to_min: int = 17 * 60,
     failed_batch_day: int,
     breakdown_day: int,
+    next_day: int | None = None,
     run: int = 0,
 ) -> Script:
     """People referred over `days` local days from midnight at `starts_at`, and who of them is to be seen on the last.
 
     `today_from_min` to `today_to_min` is when the people of the last day are wanted, so that they are at every stage.
+    `next_day`, counted as the others, has a full list too: somebody orders tracer for it and rings its people.
     """
     arrivals = stream(seed, run, "arrivals")
     on_the_last_day = min(max(patients // 8, 3), 26)
@@ -213,11 +215,13 @@ def script(
             given |= {"pathway_issuer": practice} if "pathway_issuer" in given else {}
         stories.append(told_of(who, home, at, given, course, upset_of(number, patients, chance), chance))
     hit = min(max(patients // 40, 2), 6)
-    wanted = (
+    wanted: tuple[Wanted, ...] = (
         Wanted(days - 1, on_the_last_day, today_from_min, today_to_min, 0.0, 0.999),
         Wanted(failed_batch_day, hit, 8 * 60, 12 * 60, 0.0, 0.0),
         Wanted(breakdown_day, hit, 12 * 60 + 10, 15 * 60 + 30, 0.5, 0.5),
     )
+    if next_day is not None:
+        wanted += (Wanted(next_day, on_the_last_day, 8 * 60, 16 * 60, 0.0, 0.999),)
     for one in wanted:
         stories = ask_for(one, stories, starts_at)
     breakdown = Breakdown(1, breakdown_day, 13 * 60 + 30, 150)
@@ -341,7 +345,7 @@ def on_the_day(who: Person, upset: Upset, chance: Random) -> OnTheDay:
         late_min=late,
         slack_min=tuple(chance.choice((-1, 0, 0, 0, 1, 2)) for _ in range(12)),
         glucose_mmol_per_l=round(14.6 if upset is Upset.HYPERGLYCAEMIA else min(max(usual, 3.9), 10.6), 1),
-        weight_change_kg=round(chance.gauss(-0.3, 0.9), 1),
+        weight_change_kg=round(chance.gauss(-0.3, 0.9) * (who.weight_kg / 80 if who.kind is Kind.CHILD else 1), 1),
         dose_ratio=chance.uniform(1.03, 1.08) if chance.random() < 0.03 else chance.uniform(0.92, 0.985),
         residual_share=chance.uniform(0.005, 0.025),
         typed=chance.random() < 0.08,
