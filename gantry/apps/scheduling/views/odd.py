@@ -56,7 +56,8 @@ def day_asked(request: HttpRequest, asked: dict[str, object], broken: BaseExcept
         hit = sites_hit(root) if root is not None else []
         return next(((s, on) for s, on in hit if s.pk in mine and asked.get("site") in (None, s.pk)), None)
     if isinstance(asked.get("appointment"), UUID):
-        row = Appointment.objects.filter(pk=asked["appointment"], site__in=mine).select_related("site").first()
+        rows = Appointment.objects.for_user(request.acting.scope).select_related("site")
+        row = rows.filter(pk=asked["appointment"], site__in=mine).first()
         return (row.site, row.arrival_at.astimezone(ZoneInfo(row.site.zone)).date()) if row else None
     site = mine.get(asked["site"]) if isinstance(asked.get("site"), UUID) else None
     try:
