@@ -83,6 +83,13 @@ def why_not_inject(
     return [f"{why}. {' or '.join(others)} could take this person: name it as the fallback"] if others else [why]
 
 
+def why_glucose(mmol_per_l: float | None, limit_mmol_per_l: float) -> str | None:
+    """A glucose that spoils the scan is a practitioner's or a doctor's decision, before the exposure and not after it."""
+    if mmol_per_l is None or mmol_per_l <= limit_mmol_per_l:
+        return None
+    return f"Glucose {mmol_per_l:g} mmol/L, above {limit_mmol_per_l:g}: ask before injecting"
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """One injection that somebody has had."""

@@ -324,6 +324,8 @@ class InjectionFacts:
     """Steps of the protocol that should have come first."""
     not_for_a_child: Sequence[str] = ()
     """Why this child has no individual authorisation for this dose. Nobody's override lifts it."""
+    glucose: str | None = None
+    """Why the glucose that was measured is too high for this tracer."""
 
 
 def why_not_injected(facts: InjectionFacts) -> Iterator[str]:
@@ -337,6 +339,8 @@ def why_not_injected(facts: InjectionFacts) -> Iterator[str]:
         yield "The pregnancy enquiry has not been made at this visit"
     if facts.may_be_pregnant:
         yield "This person is or may be pregnant: a practitioner decides whether to go on"
+    if facts.glucose:
+        yield facts.glucose
     yield from facts.not_authorised
     yield from facts.not_for_a_child
     yield from facts.not_usable

@@ -206,3 +206,21 @@ def test_the_vetter_sees_what_was_given_before_another_is_authorised(monkeypatch
     client.force_login(day.practitioner, backend="django.contrib.auth.backends.ModelBackend")
     page = client.get(reverse("referrals:vet", args=[referral.pk])).content.decode()
     assert "Not the first injection" in page and "4.7 mSv" in page
+
+
+def test_a_glucose_above_the_limit_stops_authorising_is_said_on_the_page_and_a_named_override_lifts_it(monkeypatch):
+    day = make_day()
+    visit = prepared(day)
+    Visit.objects.filter(pk=visit.pk).update(glucose_mmol_per_l=12.9)
+    visit.refresh_from_db()
+    said = "Glucose 12.9 mmol/L, above 11: ask before injecting"
+    assert said in on_the_board(visit)
+    monkeypatch.setattr(timezone, "now", lambda: AT)
+    client = Client()
+    client.force_login(day.person, backend="django.contrib.auth.backends.ModelBackend")
+    shown = client.get(reverse("scanning:inject", args=[visit.pk, "inject"])).content.decode()
+    assert said in shown
+    dose = day.dose(280)
+    assert inject(day, visit, dose).reasons == [said]
+    given = inject(day, visit, dose, override_reason="The consultant wants it today")
+    assert isinstance(given, Injection) and given.breach == [said] and given.override_reason

@@ -194,6 +194,7 @@ CLEAR = {
         ({"pregnancy_enquiry_made": False}, "enquiry has not been made"),
         ({"may_be_pregnant": True}, "may be pregnant"),
         ({"not_authorised": ("No licence",)}, "No licence"),
+        ({"glucose": "Glucose 12.9 mmol/L"}, "Glucose"),
         ({"not_usable": ("Expired",)}, "Expired"),
         ({"not_matched": ("Another's",)}, "Another's"),
         ({"out_of_tolerance": "20 % over"}, "20 % over"),

@@ -13,6 +13,7 @@ from gantry.apps.scanning.models import Visit
 from gantry.apps.scanning.services.injecting import why_no_scanner
 from gantry.apps.scanning.services.scanners import Running, here_on, running
 from gantry.apps.scanning.services.steps import progress_of, protocol_of
+from gantry.domain.injecting import why_glucose
 from gantry.domain.scan import NOTHING, Act, Progress, Protocol, ProtocolStep, Stage, VisitState, due, stage, window
 from gantry.domain.supply import DoseState
 from gantry.reference.hot_lab import GLUCOSE_ACTION_MMOL_PER_L
@@ -212,8 +213,8 @@ def warnings_of(visit: Visit) -> tuple[str, ...]:
     found = [reason for step in visit.steps.all() if step.current for reason in step.breach]
     limit = GLUCOSE_ACTION_MMOL_PER_L.value
     injected = any(step.act == Act.INJECT for step in visit.steps.all() if step.current)
-    if not injected and visit.glucose_mmol_per_l is not None and visit.glucose_mmol_per_l > limit:
-        found.append(f"Glucose {visit.glucose_mmol_per_l:g} mmol/L, above {limit:g}: ask before injecting")
+    if not injected and (high := why_glucose(visit.glucose_mmol_per_l, limit)):
+        found.append(high)
     if not injected and visit.glucose_doubt:
         found.append(f"Measure the glucose again: {visit.glucose_doubt}")
     return tuple(dict.fromkeys(found))

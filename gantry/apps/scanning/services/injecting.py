@@ -37,7 +37,7 @@ from gantry.apps.scanning.services.steps import (
 )
 from gantry.domain.activity import why_not_individually, why_out_of_tolerance
 from gantry.domain.events import Actor, EventKind
-from gantry.domain.injecting import why_no_scan, why_not_again, why_not_inject
+from gantry.domain.injecting import why_glucose, why_no_scan, why_not_again, why_not_inject
 from gantry.domain.instrument import DeviceKind
 from gantry.domain.scan import (
     Act,
@@ -50,8 +50,11 @@ from gantry.domain.scan import (
     why_not_injected,
 )
 from gantry.domain.supply import IN_HAND, DoseState, Match, why_not_usable
+from gantry.reference.hot_lab import GLUCOSE_ACTION_MMOL_PER_L
 from gantry.reference.protocols import product_of
 from gantry.reference.schemes import CHILD_UNDER, TOLERANCE_PERCENT
+
+GLUCOSE_COMPETES_WITH = "FDG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,15 @@ def injection_facts(
                 tolerance_percent=TOLERANCE_PERCENT.value,
             )
         ),
+        glucose=why_glucose_of(visit, tracer),
     )
+
+
+def why_glucose_of(visit: Visit, tracer: str) -> str | None:
+    """As the board warns. Only of the tracer that glucose competes with."""
+    if product_of(tracer) != GLUCOSE_COMPETES_WITH:
+        return None
+    return why_glucose(visit.glucose_mmol_per_l, GLUCOSE_ACTION_MMOL_PER_L.value)
 
 
 def age_at(visit: Visit, at: datetime) -> int | None:

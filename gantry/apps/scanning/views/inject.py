@@ -93,6 +93,7 @@ def inject(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
                 "outcome": outcome,
                 "prescribed": authorisation.activity_mbq if authorisation else None,
                 "tolerance": TOLERANCE_PERCENT,
+                "doubt": visit.glucose_doubt,
                 "in_all": cumulative(visit, authorisation, tracer),
                 "already": visit.steps.filter(key=step, current=True).first(),
             },
