@@ -30,6 +30,7 @@ type Ints = npt.NDArray[np.int64]
 type Mask = npt.NDArray[np.bool_]
 
 ABANDONED = 1e9
+LOCKED = 1e8
 OUT_OF_LIMIT = 1e6
 CALLED_OFF = 1e5
 PROTECTED = 2e4
@@ -68,6 +69,7 @@ class Board:
         stay = [standing(s, p) for p in s.day.patients]
         self.where = {p.ref: w for p, w in zip(s.day.patients, stay, strict=True)}
         self.hot = {p.ref for p in s.day.patients if injected(s, p)}
+        self.locked = {p.ref for p, kept in zip(s.day.patients, day.patients, strict=True) if p.lock and kept.lock}
         self.burdens = {p.ref: burden(s, p) for p in s.day.patients}
         self.columns = [self._columns(p) for p in day.patients]
         low = min((int(c.starts.min()) for c in self.columns if len(c.cost)), default=0)
@@ -112,7 +114,7 @@ class Board:
                 ok = np.zeros(len(inj), dtype=np.bool_)
                 for window in scanner.open:
                     ok |= (window.start <= scan) & (scan + patient.scan_min <= window.end)
-                ok &= came >= max(patient.earliest_min, place.opens.start)
+                ok &= came >= max(patient.earliest_min, place.opens.start, patient.reach_min.get(place.ref, 0))
                 if patient.latest_min is not None:
                     ok &= came <= patient.latest_min
                 ok &= scan + patient.scan_min + patient.recovery_min <= place.opens.end
@@ -209,6 +211,8 @@ class Board:
         other = self.s.about(patient.ref).other_day
         protected, before, on_the_way = self.burdens[patient.ref]
         grave = CALLED_OFF if other and other.within_limit else OUT_OF_LIMIT
+        if patient.ref in self.locked:
+            grave = LOCKED
         return grave * patient.weight + MOVED * (5 + 6 * before + 5 * on_the_way) + 5 * PROTECTED * protected
 
     def fits(self, index: int) -> Mask:
@@ -306,6 +310,7 @@ def repair(s: Situation, day: Day, *, seconds: float, seed: int = 1) -> Plan:
         key=lambda i: (
             i not in pinned,
             day.patients[i].ref not in board.hot,
+            board.patients[i].ref not in board.locked,
             *(-b for b in board.burdens[day.patients[i].ref][:1]),
             -day.patients[i].weight,
             *(-b for b in board.burdens[day.patients[i].ref]),

@@ -24,6 +24,7 @@ from gantry.domain.scheduling.failures import (
 from gantry.domain.scheduling.problem import (
     Day,
     Delivery,
+    Lock,
     Patient,
     Place,
     Plan,
@@ -35,7 +36,7 @@ from gantry.domain.scheduling.problem import (
     Window,
     why_not_visit,
 )
-from gantry.domain.scheduling.recovery import Need, NeedKind, Way, day_for, faults_of, option, ways
+from gantry.domain.scheduling.recovery import Need, NeedKind, Way, day_for, faults_of, option, ranked, ways
 
 FDG = Tracer("FDG", 110.0)
 
@@ -185,6 +186,46 @@ def test_the_protected_and_those_in_the_car_park_are_called_off_last() -> None:
     s = replace(s, circumstances={"P1": Circumstances(Standing.HERE), "P2": Circumstances(Standing.AT_HOME)})
     off = option(s, Way.WAIT, Plan((visit("P2", 500, scanner="S2"),), left_out={"P1": "short"}))
     assert faults_of(s, off) == ["P1 is moved while P2 can be: P1 has set out"]
+
+
+@pytest.mark.parametrize(
+    ("standing_", "soonest"), [(Standing.AT_HOME, 400 + 30 + 70), (Standing.TRAVELLING, 470 + 70), (None, 470 + 70)]
+)
+def test_nobody_is_offered_a_place_that_they_cannot_reach(standing_: Standing | None, soonest: int) -> None:
+    about = {"P1": Circumstances(standing_, journey_min=90, elsewhere={"B": 900}, travel_min={"B": 70})}
+    s = replace(short(person("P1", 470), person("P2", 470)), circumstances=about)
+    s = replace(s, day=replace(s.day, deliveries=(*s.day.deliveries, replace(s.day.deliveries[0], ref="D3", place="B"))))
+    left = day_for(s, Way.OTHER_SITE)
+    early, late = (visit("P1", soonest + 30 + shift, scanner="T1", delivery="D3") for shift in (-5, 0))
+    assert list(why_not_visit(left, left.patient("P1"), early)) == ["P1 cannot come so early"]
+    assert not list(why_not_visit(left, left.patient("P1"), late))
+
+
+def test_the_title_says_what_the_option_does() -> None:
+    s = lost(person("P1", 470), visits=(visit("P1", 500),))
+    none = option(s, Way.WAIT, Plan((), left_out={"P1": "no tracer"}))
+    assert none.title == "Nobody who is hit is scanned today: they go to another day"
+    assert option(s, Way.WAIT, Plan((visit("P1", 690, delivery="D2"),))).title == "Wait for the next run"
+    down = replace(s, failure=Failure(FailureKind.SCANNER_DOWN, "S1", 400, 400, 600))
+    titles = {
+        scanner: option(down, Way.WAIT, Plan((visit("P1", 690, scanner=scanner),))).title for scanner in ("S1", "S2")
+    }
+    assert titles == {"S1": "Use this scanner when it is back", "S2": "Use the other scanner"}
+    short_ = replace(s, failure=Failure(FailureKind.BATCH_SHORT, "D1", 400, mbq=450))
+    assert option(short_, Way.WAIT, Plan((visit("P1", 520),))).title == "Share out what there is"
+
+
+def test_a_lock_holds_while_it_can_and_is_said_to_be_broken_when_it_cannot() -> None:
+    lock = Lock("A", "S1", 500)
+    s = short(person("P1", 470, lock=lock), person("P2", 470))
+    kept = option(s, Way.WAIT, Plan((visit("P1", 500),), left_out={"P2": "short"}))
+    assert (kept.day.patient("P1").lock, kept.locks_broken) == (lock, ())
+    broken = option(s, Way.WAIT, Plan((visit("P2", 500, scanner="S2"),), left_out={"P1": "short"}))
+    assert broken.locks_broken == ("P1",)
+    assert ranked(s, [broken, kept]) == [kept]
+    s = replace(s, failure=Failure(FailureKind.SCANNER_DOWN, "S1", 400, 400))
+    moved = option(s, Way.WAIT, Plan((visit("P1", 500, scanner="S2"), visit("P2", 520, scanner="S2"))))
+    assert (faults_of(s, moved), moved.locks_broken) == ([], ("P1",))
 
 
 def test_a_decision_is_due_before_the_first_person_at_home_sets_out() -> None:

@@ -37,6 +37,9 @@ class PersonOnPaper:
     other_day: OtherDay | None = None
     fraction: float = 1.0
     """Of what was authorised, as they are booked already."""
+    travel_min: Mapping[str, int] = field(default_factory=dict)
+    given_mbq: float | None = None
+    prescribed_mbq: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,9 @@ def about(person: PersonOnPaper) -> Circumstances:
         other_tracers=person.other_tracers,
         other_day=person.other_day,
         fraction=person.fraction,
+        travel_min=person.travel_min,
+        given_mbq=person.given_mbq,
+        prescribed_mbq=person.prescribed_mbq,
     )
 
 

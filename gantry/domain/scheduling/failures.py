@@ -103,6 +103,8 @@ class Circumstances:
     """None: wherever the day lets the patient go."""
     elsewhere: Mapping[str, int] = field(default_factory=dict)
     """Other places that could be offered, with the pence of getting there."""
+    travel_min: Mapping[str, int] = field(default_factory=dict)
+    """Minutes to those places: from home, or from their own site for whoever has set out or come."""
     other_tracers: tuple[OtherTracer, ...] = ()
     other_day: OtherDay | None = None
     fraction: float = 1.0
@@ -351,6 +353,17 @@ def _patient(s: Situation, patient: Patient) -> Patient:
 
 def _soonest(s: Situation, patient: Patient) -> int:
     return s.known_min + NOTICE_MIN + s.about(patient.ref).journey_min
+
+
+def soonest_at(s: Situation, patient: Patient, place: str) -> int:
+    """The first minute at which they can be at another place. Whoever is on the way comes to their own site first."""
+    travel = s.about(patient.ref).travel_min.get(place, s.about(patient.ref).journey_min)
+    soonest = s.known_min + NOTICE_MIN
+    if standing(s, patient) is Standing.TRAVELLING:
+        visit = s.plan.visit(patient.ref)
+        planned = visit.injection_min - patient.preparation_min if visit else soonest
+        soonest = max(soonest, patient.told.arrival_min if patient.told else planned)
+    return soonest + travel
 
 
 def _own_trouble(s: Situation, failure: Failure, patient: Patient, place: str) -> Patient:

@@ -92,6 +92,8 @@ class Patient:
     """When the scan should start for the patient's diabetes or journey; outside it counts as waiting."""
     away_pence: Mapping[str, int] = field(default_factory=dict)
     """Places allowed, with what a journey there costs; empty means every place at no cost."""
+    reach_min: Mapping[str, int] = field(default_factory=dict)
+    """The first minute at which they can be at a place, where the journey there allows no earlier one."""
     told: Told | None = None
     lock: Lock | None = None
 
@@ -347,7 +349,7 @@ def why_not_visit(day: Day, patient: Patient, visit: PlannedVisit) -> Iterator[s
         yield f"{patient.ref}: an uptake of {visit.uptake_min} minutes is outside the protocol's"
     if not any(window.holds(scan, scan + patient.scan_min) for window in scanner.open):
         yield f"{scanner.ref} is not open for the scan of {patient.ref}"
-    if arrival < max(patient.earliest_min, place.opens.start):
+    if arrival < max(patient.earliest_min, place.opens.start, patient.reach_min.get(place.ref, 0)):
         yield f"{patient.ref} cannot come so early"
     if patient.latest_min is not None and arrival > patient.latest_min:
         yield f"{patient.ref} cannot come so late"

@@ -3,7 +3,7 @@
 A way is the same day with one more freedom. A plan of that day is an option; `faults_of` judges it and knows no solver.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ from gantry.domain.scheduling.failures import (
     injected,
     left_of,
     protected,
+    soonest_at,
     standing,
 )
 from gantry.domain.scheduling.occupied import Occupied, possible
@@ -109,6 +110,8 @@ class Option:
     decide_by_min: int
     """After this somebody who would be called off has set out."""
     fraction: float = 1.0
+    locks_broken: tuple[str, ...] = ()
+    """Whom a person had locked, and who cannot stay there: never anybody who could have."""
 
     @property
     def ready(self) -> bool:
@@ -168,6 +171,8 @@ def day_for(s: Situation, way: Way, fraction: float = 1.0) -> Day:
         allowed = {home: patient.away_pence.get(home, 0)} if home else dict(patient.away_pence)
         if way is Way.OTHER_SITE:
             allowed |= s.about(patient.ref).elsewhere
+            reach = {place: soonest_at(s, s.day.patient(patient.ref), place) for place in allowed if place != home}
+            patient = replace(patient, reach_min=reach)
         patient = replace(patient, away_pence=allowed)
         if way is Way.LENGTHEN:
             patient = lengthened(s, patient, fraction)
@@ -180,6 +185,9 @@ def day_for(s: Situation, way: Way, fraction: float = 1.0) -> Day:
                 uptake=Uptake(visit.uptake_min, visit.uptake_min, visit.uptake_min),
                 lock=Lock(home, visit.scanner, visit.injection_min, visit.delivery),
             )
+        elif patient.lock is not None and not any(possible(replace(left, deliveries=deliveries), patient)):
+            # What a person had decided is no longer to be had: they are placed as well as anybody.
+            patient = replace(patient, lock=None)
         patients.append(patient)
     return replace(left, deliveries=(*deliveries, *carried), patients=tuple(patients))
 
@@ -283,7 +291,7 @@ def option(s: Situation, way: Way, plan: Plan, fraction: float = 1.0) -> Option:
         way=way,
         day=day,
         plan=plan,
-        title=title_of(s, way, fraction),
+        title=title_of(s, way, fraction, moves, plan),
         moves=moves,
         clocks=tuple(clocks_of(s, moves, plan)),
         needs=tuple(needs_of(s, way, day, plan, moves)),
@@ -291,7 +299,22 @@ def option(s: Situation, way: Way, plan: Plan, fraction: float = 1.0) -> Option:
         extra_pence=round(after - before),
         decide_by_min=decide_by(s, moves, ordered_more(s, way, plan)),
         fraction=fraction,
+        locks_broken=tuple(locks_broken(s, day, plan)),
     )
+
+
+def locks_broken(s: Situation, day: Day, plan: Plan) -> Iterator[str]:
+    for was in s.day.patients:
+        lock, visit = was.lock, plan.visit(was.ref)
+        if lock is None or injected(s, was) or s.plan.visit(was.ref) is None:
+            continue
+        if visit is None:
+            yield was.ref
+            continue
+        now = (day.scanner(visit.scanner).place, visit.scanner, visit.injection_min, visit.delivery)
+        wanted = (lock.place, lock.scanner, lock.injection_min, lock.delivery)
+        if any(w is not None and w != n for w, n in zip(wanted, now, strict=True)):
+            yield was.ref
 
 
 def used_mbq(day: Day, plan: Plan) -> float:
@@ -407,25 +430,59 @@ def decide_by(s: Situation, moves: Iterable[Move], ordered: Iterable[str] = ()) 
     return max(s.known_min, min(leaves, default=s.known_min + 60))
 
 
-def title_of(s: Situation, way: Way, fraction: float) -> str:
-    waits = {
-        FailureKind.BATCH_LATE: "Wait for the late batch",
-        FailureKind.BATCH_SHORT: "Share out what there is, then wait for the next run",
-        FailureKind.BATCH_LOST: "Wait for the next run",
-        FailureKind.SCANNER_DOWN: "Use the other scanner, and this one when it is back",
-        FailureKind.ANAESTHETIST_ABSENT: "Wait until an anaesthetist is there",
-        FailureKind.PATIENT_LATE: "Scan the patient when they come",
-        FailureKind.HYPERGLYCAEMIA: "Test the glucose again and scan later",
-        FailureKind.SNOW: "Start when people and tracer can come",
-    }
+def title_of(s: Situation, way: Way, fraction: float, moves: Sequence[Move], plan: Plan) -> str:
+    """What the option does, by its own plan: nobody is said to wait for what nobody in it has."""
+    if way is Way.WAIT:
+        return waiting_title(s, moves, plan)
     return {
-        Way.WAIT: waits[s.failure.kind],
-        Way.ROUTINE_FIRST: "Keep everybody's time who can keep it; routine patients go to another day first",
+        Way.ROUTINE_FIRST: "Keep everybody's time who can keep it; the others go to another day",
         Way.LENGTHEN: f"Give {fraction:.0%} of the activity and scan for longer",
         Way.OTHER_RUN: "Order from another run",
         Way.OTHER_SITE: "Offer some patients another site, with transport",
         Way.OTHER_TRACER: "Use another tracer where the indication allows it",
     }[way]
+
+
+def waiting_title(s: Situation, moves: Sequence[Move], plan: Plan) -> str:
+    placed = [move for move in moves if move.now_min is not None]
+    if moves and not placed:
+        return "Nobody who is hit is scanned today: they go to another day"
+    if s.failure.kind is FailureKind.SCANNER_DOWN:
+        return scanner_title(s, plan)
+    other = any(before.delivery != after.delivery for before, after in both(s, plan))
+    if not placed and not other:
+        return "Everybody keeps their time"
+    if s.failure.kind is FailureKind.BATCH_SHORT:
+        return "Share out what there is" + (", then wait for the next run" if other else "")
+    if s.failure.kind is FailureKind.BATCH_LOST and not other:
+        return "Move the others; nobody waits for another run"
+    return {
+        FailureKind.BATCH_LATE: "Wait for the late batch",
+        FailureKind.BATCH_LOST: "Wait for the next run",
+        FailureKind.ANAESTHETIST_ABSENT: "Wait until an anaesthetist is there",
+        FailureKind.PATIENT_LATE: "Scan the patient when they come",
+        FailureKind.HYPERGLYCAEMIA: "Test the glucose again and scan later",
+        FailureKind.SNOW: "Start when people and tracer can come",
+    }[s.failure.kind]
+
+
+def both(s: Situation, plan: Plan) -> Iterator[tuple[PlannedVisit, PlannedVisit]]:
+    for before in s.plan.visits:
+        after = plan.visit(before.patient)
+        if after is not None:
+            yield before, after
+
+
+def scanner_title(s: Situation, plan: Plan) -> str:
+    """By where those who were for the broken scanner lie now."""
+    hers = [(b, a) for b, a in both(s, plan) if b.scanner == s.failure.subject]
+    other = any(after.scanner != s.failure.subject for _, after in hers)
+    back = any(after.scanner == s.failure.subject and after.scan_min >= s.known_min and after != b for b, after in hers)
+    if other and back:
+        return "Use the other scanner, and this one when it is back"
+    if other:
+        return "Use the other scanner"
+    return "Use this scanner when it is back" if back else "Everybody keeps their time"
 
 
 def given_less(s: Situation, o: Option) -> tuple[str, ...]:
@@ -447,12 +504,13 @@ def burden(s: Situation, patient: Patient) -> tuple[int, int, int]:
 
 
 def harm(s: Situation, o: Option) -> tuple[float, ...]:
-    """The gravest first: injected and not scanned, limits broken, called off, burden, what is needed, cost, minutes."""
+    """The gravest first: injected and not scanned, locks and limits broken, called off, burden, needs, cost, minutes."""
     weights = {p.ref: p.weight for p in s.day.patients}
     broken = {ref for ref, _ in o.clocks}
     burdens = [burden(s, s.day.patient(m.patient)) for m in o.moves if not injected(s, s.day.patient(m.patient))]
     return (
         len(o.abandoned),
+        len(o.locks_broken),
         sum(weights[ref] for ref in broken),
         sum(weights[m.patient] for m in o.called_off),
         sum(100 * p + 3 * before + here + 1 for p, before, here in burdens),
@@ -465,9 +523,11 @@ def harm(s: Situation, o: Option) -> tuple[float, ...]:
 def ranked(s: Situation, options: Iterable[Option], most: int = 3) -> list[Option]:
     """The best first, one of each way, none that comes to the same plan as a better one."""
     found: list[Option] = []
-    for each in sorted(
-        (o for o in options if uses_its_way(s, o)), key=lambda o: (harm(s, o), list(Way).index(o.way), -o.fraction)
-    ):
+    used = [o for o in options if uses_its_way(s, o)]
+    keeping = [set(o.locks_broken) for o in used if o.ready and not o.abandoned]
+    for each in sorted(used, key=lambda o: (harm(s, o), list(Way).index(o.way), -o.fraction)):
+        if any(kept < set(each.locks_broken) for kept in keeping):
+            continue  # Somebody whom a person had locked can be kept, and nobody has to be asked for it.
         same = any(outcome(each) == outcome(o) for o in found)
         if not same and each.way not in {o.way for o in found}:
             found.append(each)

@@ -499,6 +499,7 @@ def _about(
             for s in others
             if not set(row.referral.capabilities) - set(s.capabilities)
         },
+        travel_min={str(s.pk): _journey_to(row, s, from_home=where is Standing.AT_HOME) for s in others},
     )
 
 
@@ -508,6 +509,16 @@ def _journey(row: Appointment) -> int:
         return 60
     km = km_between(row.site, patient.latitude, patient.longitude)
     return round(GETTING_READY_MIN.value + km * JOURNEY_MIN_PER_KM.value)
+
+
+def _journey_to(row: Appointment, site: Site, *, from_home: bool) -> int:
+    """To another site, from home or from their own one."""
+    patient = row.referral.patient
+    latitude, longitude = row.site.latitude, row.site.longitude
+    if from_home and patient.latitude is not None and patient.longitude is not None:
+        latitude, longitude = patient.latitude, patient.longitude
+    ready = GETTING_READY_MIN.value if from_home else 0
+    return round(ready + km_between(site, latitude, longitude) * JOURNEY_MIN_PER_KM.value)
 
 
 def other_days(built: Built, *, now: datetime) -> dict[str, Offer]:

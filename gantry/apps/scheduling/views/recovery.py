@@ -291,7 +291,7 @@ def card(number: int, o: Option, looked: Looked, visible: dict[str, str]) -> Opt
         title=o.title,
         ready=o.ready,
         sentence=sentence(o),
-        facts=facts_of(o, looked, asked),
+        facts=facts_of(o, looked, asked, visible),
         moves=[line(m, o, looked, visible, clocks.get(m.patient, "")) for m in in_order(o.moves)],
         asks=[(n.key, said(n, o, looked, visible)) for n in waits if n.can_be_met],
         blocks=[said(n, o, looked, visible) for n in waits if not n.can_be_met],
@@ -385,7 +385,14 @@ def less_words(o: Option, looked: Looked) -> str:
     return f"{pluralise(len(less), 'person is', 'people are')} given {o.fraction:.0%} and scanned for longer{whose}"
 
 
-def facts_of(o: Option, looked: Looked, waits: list[str]) -> list[tuple[str, str]]:
+def locks_words(o: Option, looked: Looked, visible: dict[str, str]) -> str:
+    """Whom somebody had decided to leave where they are, and why."""
+    rows = [(named(visible, ref), looked.built.locks.get(ref)) for ref in o.locks_broken]
+    return "; ".join(f"Breaks the lock of {name}" + (f": {lock.reason} ({lock.by_name})" if lock else "")
+                     for name, lock in rows)  # fmt: skip
+
+
+def facts_of(o: Option, looked: Looked, waits: list[str], visible: dict[str, str]) -> list[tuple[str, str]]:
     """The same lines of every option, so that three can be read across; transport and less activity where there is any."""
     weight = {p.ref: p.weight for p in looked.situation.day.patients}
     urgent = sum(weight[ref] > 1 for ref, _ in o.clocks)
@@ -393,6 +400,7 @@ def facts_of(o: Option, looked: Looked, waits: list[str]) -> list[tuple[str, str
     return [
         ("Who moves", sentence(o)),
         ("Clocks", clocks if o.clocks else "None is broken"),
+        *([("Locks", locks)] if (locks := locks_words(o, looked, visible)) else []),
         *([("Gives less", less)] if (less := less_words(o, looked)) else []),
         *([("Transport", transport)] if (transport := journeys(o, looked)) else []),
         ("Costs", cost(o)),
