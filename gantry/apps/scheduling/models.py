@@ -372,7 +372,7 @@ class LessActivityRule(Rule):
         ]
 
     def __str__(self) -> str:
-        return f"{self.protocol}, {self.least_fraction:.0%}"
+        return f"{self.protocol}, {self.least_fraction * 100:.0f} %"
 
 
 class TransferRule(Rule):

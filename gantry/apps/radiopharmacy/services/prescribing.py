@@ -78,7 +78,7 @@ def advice_for(appointment: Appointment, *, now: datetime) -> Advice:
         source=fact.value.title
         + (f", {authorisation.minutes_per_bed:g} min/bed" if authorisation.minutes_per_bed else "")
         + (f": {computed.note}" if isinstance(computed, Prescription) and computed.note else "")
-        + (f"; {appointment.fraction:.0%} of it under an approved rule" if appointment.fraction < 1.0 else ""),
+        + (f"; {appointment.fraction * 100:.0f} % of it under an approved rule" if appointment.fraction < 1.0 else ""),
         computed_mbq=computed.prescribed_mbq if isinstance(computed, Prescription) else None,
         weight_kg=weight,
         age=age,

@@ -30,7 +30,9 @@ from gantry.apps.radiopharmacy.services.sources import leak_test, now_mbq, recei
 from gantry.apps.radiopharmacy.views.sites import site_for, sites_for, zone_of
 from gantry.apps.radiopharmacy.views.today import SEES
 from gantry.domain.access import Verb
+from gantry.domain.events import CauseCode
 from gantry.domain.permit import WHERE
+from gantry.reference.causes import said as cause_said
 from gantry.reference.hot_lab import TO_SEWER
 from gantry.reference.nuclides import NUCLIDES
 from gantry.reference.staff_dose import LEAK_TEST_EVERY
@@ -130,6 +132,7 @@ def holdings(request: HttpRequest) -> HttpResponse:
                 "stored": stored,
                 "asked": still_open(request.acting.scope, site=site)[:20],
                 "disposals": disposals_of(site, at=now),
+                "why": lambda code: cause_said(CauseCode(code), first.date()),
                 "waste": services.waste_by_cause(site, first=first, end=end),
                 "month": first,
                 "sewer": TO_SEWER,

@@ -157,7 +157,7 @@ def show(
     order, run = one.order, one.run
     tariff = one.tariff
     lines = [(one.without_margin, "Average"), (order.everybody, "Whole")]
-    lines += [(each, f"{each.mbq / order.everybody.mbq:.0%} of the whole") for each in order.compared]
+    lines += [(each, f"{each.mbq / order.everybody.mbq * 100:.0f} % of the whole") for each in order.compared]
     said = "the whole" if order.best.mbq == order.everybody.mbq else ""
     lines = [(order.best, said), *(line for line in lines if line[0].mbq != order.best.mbq)]
     kept: dict[float, Size] = {}
@@ -203,5 +203,5 @@ def changed_said(one: Changed, names: dict[str, str]) -> str:
     if round(one.now.mbq) != round(one.before.mbq):
         parts.append(f"{one.now.mbq:,.0f} MBq, {one.before.mbq:,.0f} MBq when it was ordered")
     if round(one.now.chance * 100) != round(one.before.chance * 100):
-        parts.append(f"comes with {one.now.chance:.0%}, {one.before.chance:.0%} when it was ordered")
+        parts.append(f"comes with {one.now.chance * 100:.0f} %, {one.before.chance * 100:.0f} % when it was ordered")
     return f"{name}: {'; '.join(parts)}"
