@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
 from gantry.apps.audit.ids import new_id
-from gantry.apps.booking.models import Appointment
+from gantry.apps.booking.models import Appointment, Reservation
 from gantry.apps.booking.services import claiming
 from gantry.apps.booking.services.changing import checked, still_told
 from gantry.apps.booking.services.claiming import Claim, Taken, site_day
@@ -187,10 +188,25 @@ def claimed(change: Change, wanted: Wanted, *, here: bool, now: datetime) -> tup
         new.save(force_insert=True)
         claim = claiming.reserve(new, from_now(plan, now) if here else plan)
     except Taken as taken:
-        raise Refused([f"{name}: {GONE_WORDS[taken.what].lower()}; look again"]) from taken
+        there = who_is_there(wanted) if taken.what == claiming.SCANNER else ""
+        raise Refused([f"{name}: {GONE_WORDS[taken.what].lower()}{there}; look again"]) from taken
     if here:
         advance_to(new, AppointmentEvent.ARRIVE, told_at=row.told_at)
     return new, claim
+
+
+def who_is_there(wanted: Wanted) -> str:
+    """The booking that stands where somebody was to go: its scanner, its site and its minutes."""
+    span, zone = wanted.plan.scanner, ZoneInfo(wanted.site.zone)
+    held = Reservation.objects.filter(
+        resource=wanted.scanner.pk, active=True, during__overlap=(span.start, span.end)
+    ).select_related("appointment__referral__patient")
+    said = [
+        f"{each.appointment.referral.patient.name} is on {wanted.scanner.name} at {wanted.site.name} "
+        f"from {each.appointment.scan_at.astimezone(zone):%H:%M}"
+        for each in held
+    ]
+    return f": {' and '.join(said)}" if said else ""
 
 
 def tell_of(

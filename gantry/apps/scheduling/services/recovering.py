@@ -100,6 +100,14 @@ def root_events(site: Site, on: date) -> list[Event]:
     return sorted(found, key=lambda event: event.happened_at, reverse=True)
 
 
+def open_roots(site: Site, on: date) -> list[Event]:
+    """Those that still ask for something: neither accepted here nor said to be over."""
+    settled = set(RecoveryPlan.objects.filter(site=site, on=on, state="accepted").values_list("root_event", flat=True))
+    over = Event.objects.filter(kind=EventKind.SITE_REOPENED.value, site=site.pk, root_event__isnull=False)
+    settled |= set(over.values_list("root_event", flat=True))
+    return [event for event in root_events(site, on) if event.pk not in settled]
+
+
 def day_of(event: Event, zone: ZoneInfo) -> date:
     """The day that is hit: of the run, else of the moment."""
     allotment = lost_allotment(event)
@@ -373,7 +381,7 @@ def carry_out(looked: Looked, made: Option, cause: Cause, *, now: datetime, by: 
     try:
         moved = booking.rearrange(changes, cause=cause, now=now, by=by)
     except Refused as refused:
-        raise NotPossible(*refused.reasons) from refused
+        raise NotPossible("The day has changed since this was worked out: look again", *refused.reasons) from refused
     for change, new in zip(changes, moved, strict=True):
         done.append(what_became(change, new))
         if new.transport and new.redirected_at is None:

@@ -20,6 +20,12 @@ def still_shut(event: Event, site: Site, *, now: datetime) -> Trouble | None:
     return Trouble.objects.filter(event=event.pk, site=site, kind=FailureKind.SNOW.value, to_at__gt=now).first()
 
 
+def reopened(event: Event, site: Site) -> datetime | None:
+    """Since when it has been over, where somebody said so."""
+    said = Event.objects.filter(kind=EventKind.SITE_REOPENED.value, root_event=event.pk, site=site.pk)
+    return said.order_by("-happened_at").values_list("happened_at", flat=True).first()
+
+
 @transaction.atomic
 def reopen(event: Event, site: Site, *, now: datetime, by: Actor) -> Event:
     """Nobody is moved by it: options are worked out again, and who was moved stays until it is undone. Raises NotPossible."""

@@ -125,7 +125,7 @@ def day(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
                 "weights": line_for(place.network.provider_id, local),
                 "change": change,
                 "publish": publish,
-                "roots": [(event, title_of(event, request.now)) for event in recovering.root_events(place, local)],
+                "roots": [(event, title_of(event, request.now)) for event in recovering.open_roots(place, local)],
                 "last": PlanVersion.objects.for_user(request.acting.scope)
                 .filter(site=place, on=local, state="published")
                 .order_by("-number")

@@ -169,12 +169,13 @@ def network_page(request: HttpRequest, root: Event, sites: list[UUID]) -> HttpRe
 def site_page(request: HttpRequest, root: Event, site: Site) -> HttpResponse:
     with timezone.override(ZoneInfo(site.zone)):
         what = request.POST.get("what", "")
+        refused = False
         if request.method == "POST":
-            if request.acting.may(Verb.OWN_FAILURES):
-                act(request, root, site, what)
-            return redirect("scheduling:recover_site", root.pk, site.pk)
+            refused = request.acting.may(Verb.OWN_FAILURES) and not act(request, root, site, what)
+            if not (refused and what == "accept"):
+                return redirect("scheduling:recover_site", root.pk, site.pk)
         row, looked, options = recovering.open_recovery(root, now=request.now, site=site)
-        visible = seen(request, looked)
+        visible, since = seen(request, looked), reopening.reopened(root, site)
         cards = [card(i, o, looked, visible) for i, o in enumerate(options)]
         done = list(row.moves.select_related("was__referral__patient", "now__site")) if row.state != "open" else []
         return render(
@@ -185,9 +186,12 @@ def site_page(request: HttpRequest, root: Event, site: Site) -> HttpResponse:
                 "site": site,
                 "on": looked.built.on,
                 "recovery": row,
-                "title": title_of(root, request.now),
+                "title": ("Over: " if since else "") + title_of(root, request.now),
                 "about": visible.get(looked.situation.failure.subject, ""),
                 "cards": cards,
+                "ticked": frozenset(request.POST.getlist("agreed")) if refused else frozenset(),
+                "ticked_in": request.POST.get("option", ""),
+                "reopened": since,
                 "lead": lead(cards),
                 "phones": phones(request, [m.was for m in done]),
                 "hot": hot(looked, visible),
@@ -201,6 +205,7 @@ def site_page(request: HttpRequest, root: Event, site: Site) -> HttpResponse:
                 "may_accept": request.acting.may(Verb.OWN_FAILURES),
                 "shut": reopening.still_shut(root, site, now=request.now),
             },
+            status=422 if refused else 200,
         )  # fmt: skip
 
 
@@ -210,7 +215,8 @@ def word_of(request: HttpRequest, row: RecoveryPlan) -> dict[UUID, tuple[Patient
     return {message.appointment_id: (message, TAGS[MessageState(message.state)]) for message in found}
 
 
-def act(request: HttpRequest, root: Event, site: Site, what: str) -> None:
+def act(request: HttpRequest, root: Event, site: Site, what: str) -> bool:
+    """Whether it was done."""
     now, by = request.now, request.acting.actor
     row = RecoveryPlan.objects.for_user(request.acting.scope).filter(root_event=root.pk, site=site).first()
     try:
@@ -221,16 +227,28 @@ def act(request: HttpRequest, root: Event, site: Site, what: str) -> None:
             messages.success(request, "Undone: everybody is back at the time they were told.")
         elif what == "reopen":
             reopening.reopen(root, site, now=now, by=by)
-            messages.success(request, "It is over: people can come again. The options below count on it.")
+            messages.success(request, "It is over: people can come again, and whatever is offered here counts on it.")
         elif what == "accept" and row is not None:
             number = int(request.POST.get("option", "0")) if request.POST.get("option", "0").isdigit() else 0
-            recovering.accept(row, number, met=frozenset(request.POST.getlist("agreed")), now=now, by=by)
-            messages.success(request, "Accepted. Nobody has been told yet: ring them from the list below.")
+            agreed = frozenset(request.POST.getlist("agreed"))
+            recovering.accept(row, number, met=agreed, now=now, by=by)
+            messages.success(request, said_after(agreed))
     except NotPossible as refused:
         for reason in refused.reasons:
             messages.error(request, reason)
+        return False
     except Stale:
         messages.warning(request, "Somebody accepted a recovery first: it is below.")
+    return True
+
+
+def said_after(agreed: frozenset[str]) -> str:
+    """The same as was said before: whoever said yes has been spoken to, the others have not."""
+    asked = sum(":" not in key for key in agreed)
+    if not asked:
+        return "Accepted. Nobody has been told yet: ring them from the list below."
+    yes = pluralise(asked, "person", "people")
+    return f"Accepted. {yes} said yes to it; nothing is recorded as told yet: confirm their times from the list below, and ring the others."
 
 
 def seen(request: HttpRequest, looked: Looked) -> dict[str, str]:
