@@ -15,7 +15,20 @@ UNITS = {
     "_mbq": "MBq", "_kg": "kg", "_mmol_per_l": "mmol/L", "_min": "min", "_ml": "mL", "_km": "km", "_percent": "%",
 }  # fmt: skip
 HIDDEN = frozenset(
-    {"nhs", "version", "digest", "fields", "path", "token", "step", "study_uid", "series_uid", "source_key", "state"}
+    {
+        "nhs",
+        "version",
+        "digest",
+        "fields",
+        "path",
+        "token",
+        "step",
+        "study_uid",
+        "series_uid",
+        "source_key",
+        "state",
+        "scanned",
+    }
 )
 """For machines, or said by the event's own name."""
 BARE = frozenset({"label", "mbq", "said", "doubts", "body_site", "outcome", "edition", "kind", "action"})

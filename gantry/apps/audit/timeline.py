@@ -61,6 +61,13 @@ def said(kind: str) -> str:
     return known or kind.replace("_", " ").capitalize().replace("Mdt", "MDT")
 
 
+def said_of(event: Event) -> str:
+    """An appointment that ended after an injection and without a whole scan was not fulfilled, whatever its kind is called."""
+    if event.kind == EventKind.APPOINTMENT_FULFILLED and event.data.get("scanned") is False:
+        return "Appointment ended: injected, the scan not finished"
+    return said(event.kind)
+
+
 def cause_said(event: Event) -> str:
     """The cause in the words of the mapping of that day, whose side it began on, and what was noted."""
     if event.cause_code not in CauseCode._value2member_map_:
@@ -75,7 +82,7 @@ def as_read(
 ) -> TimelineEvent:
     cause = cause_said(event)
     return TimelineEvent(
-        said=said(event.kind),
+        said=said_of(event),
         happened_at=event.happened_at,
         recorded_at=event.recorded_at,
         by=event.by_name,

@@ -179,8 +179,10 @@ def arrive(appointment: Appointment, *, now: datetime, by: Actor) -> Appointment
 
 
 @transaction.atomic
-def fulfil(appointment: Appointment, *, now: datetime, by: Actor, happened_at: datetime | None = None) -> Appointment:
-    """The visit is done: scanner and room are free, the activity is spent. Raises Stale."""
+def fulfil(
+    appointment: Appointment, *, now: datetime, by: Actor, happened_at: datetime | None = None, scanned: bool = True
+) -> Appointment:
+    """The visit is done: scanner and room are free, the activity is spent, with a whole scan or without. Raises Stale."""
     claiming.lock(site_day(appointment.site, appointment.arrival_at))
     advance_to(appointment, AppointmentEvent.FULFIL, ended_at=now)
     claiming.release([appointment])
@@ -190,7 +192,7 @@ def fulfil(appointment: Appointment, *, now: datetime, by: Actor, happened_at: d
         now=now,
         by=by,
         happened_at=happened_at,
-        data={"released": {"claim_order": claiming.claim_order()}},
+        data={"released": {"claim_order": claiming.claim_order()}, "scanned": scanned},
     )
     return appointment
 

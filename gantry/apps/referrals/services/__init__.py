@@ -18,6 +18,8 @@ from gantry.apps.referrals.services.moving import (
     reopen,
     resume,
     return_to_vetting,
+    undecided,
+    waits_again,
     withdraw,
 )
 from gantry.apps.referrals.services.next_steps import point_to
@@ -57,7 +59,9 @@ __all__ = [
     "resume",
     "return_to_vetting",
     "sites_of",
+    "undecided",
     "vet",
+    "waits_again",
     "why_not_by_site",
     "why_not_covered_now",
     "window_of",

@@ -6,10 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from gantry.apps.audit.services import Stale, append
 from gantry.apps.referrals.models import Authorisation, Referral, ReferralQuestion
 from gantry.apps.referrals.services.next_steps import next_step
+from gantry.domain.access import Role
 from gantry.domain.events import Actor, Cause, EventKind
 from gantry.domain.lifecycle import advance
 from gantry.domain.referral import KIND, REFERRAL, ReferralEvent, ReferralState
@@ -23,6 +25,17 @@ def locked(referral: Referral, version: int | None = None) -> Referral:
     if version is not None and row.version != version:
         raise Stale(row.pk)
     return row
+
+
+def undecided() -> Q:
+    """What a practitioner owes a decision: new requests, and whoever was injected and not scanned (invariant 10)."""
+    again = Q(state=ReferralState.ACCEPTED.value, next_owner=Role.PRACTITIONER.value)
+    return Q(state=ReferralState.TO_VET.value) | again
+
+
+def waits_again(row: Referral) -> bool:
+    """Accepted once, and a practitioner's again: its visit ended after an injection without a whole scan."""
+    return row.state == ReferralState.ACCEPTED and row.next_owner == Role.PRACTITIONER
 
 
 def subjects_of(referral: Referral, **more: UUID) -> dict[str, UUID]:

@@ -16,6 +16,7 @@ STAGE = {
     EventKind.PATIENT_ARRIVED: ("At the scanner", "info"),
     EventKind.DOSE_INJECTED: ("Being scanned", "info"),
     EventKind.PATIENT_TURNED_AWAY: ("Not scanned: needs a new date", "late"),
+    EventKind.VISIT_ABANDONED: ("Injected, not scanned: to decide", "late"),
     EventKind.PATIENT_LEFT: ("Scanned", "info"),
     EventKind.IMAGES_PROVED: ("Scanned, images delivered", "info"),
     EventKind.REPORT_VERIFIED: ("Reported", "good"),
@@ -33,11 +34,19 @@ def read_stages(referrals: Iterable[Referral]) -> None:
     by_id = {one.pk: one for one in referrals}
     if not by_id:
         return
+    kinds = [*(kind.value for kind in STAGE), EventKind.REFERRAL_VETTED.value]
     events = (
-        Event.objects.filter(subjects__overlap=list(by_id), kind__in=[kind.value for kind in STAGE])
+        Event.objects.filter(subjects__overlap=list(by_id), kind__in=kinds)
         .order_by("happened_at", "recorded_at", "pk")
-        .values_list("kind", "subjects")
+        .values_list("kind", "subjects", "data__completed")
     )
-    for kind, subjects in events:
+    for kind, subjects, completed in events:
+        # Who left without a whole scan was not scanned: what ended their visit has said so already.
+        if kind == EventKind.PATIENT_LEFT and completed is False:
+            continue
         for key in by_id.keys() & set(subjects):
-            by_id[key].stage = STAGE[EventKind(kind)]
+            row = by_id[key]
+            if kind != EventKind.REFERRAL_VETTED:
+                row.stage = STAGE[EventKind(kind)]
+            elif getattr(row, "stage", None) == STAGE[EventKind.VISIT_ABANDONED]:
+                row.stage = None

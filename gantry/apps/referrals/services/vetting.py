@@ -26,7 +26,15 @@ from gantry.apps.referrals.services.covering import (
     why_not_by_site,
     window_of,
 )
-from gantry.apps.referrals.services.moving import drop_questions, end_authorisations, locked, move, subjects_of
+from gantry.apps.referrals.services.moving import (
+    drop_questions,
+    end_authorisations,
+    locked,
+    move,
+    return_to_vetting,
+    subjects_of,
+    waits_again,
+)
 from gantry.domain.events import Actor, EventKind
 from gantry.domain.identifiers import make_accession, uid_from_uuid
 from gantry.domain.lifecycle import advance
@@ -102,8 +110,25 @@ class NotVetted:
 def vet(
     referral: Referral, decision: Vetting, *, version: int | None = None, now: datetime, by: Actor, person: Person
 ) -> Vetted | NotVetted:
-    """Record one decision. Raises Stale and IllegalMove."""
+    """Record one decision. Raises Stale and IllegalMove.
+
+    What follows an unfinished scan is decided like a new request: it comes back and is decided in one act, or not at all.
+    """
     row = locked(referral, version)
+    if not waits_again(row):
+        return decide(row, decision, now=now, by=by, person=person)
+    before = transaction.savepoint()
+    row = return_to_vetting(row, row.next_step, now=now, by=by)
+    got = decide(row, decision, now=now, by=by, person=person)
+    if isinstance(got, NotVetted):
+        transaction.savepoint_rollback(before)
+    else:
+        transaction.savepoint_commit(before)
+    return got
+
+
+def decide(row: Referral, decision: Vetting, *, now: datetime, by: Actor, person: Person) -> Vetted | NotVetted:
+    """One decision on a locked row that waits for it."""
     event = VETTED[decision.decision]
     advance(REFERRAL, ReferralState(row.state), event)
     reasons = why_not(row, decision)

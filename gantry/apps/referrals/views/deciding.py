@@ -48,6 +48,7 @@ VETTING = Listing(
         ),
         Column("tracer", "Tracer", lambda row: row.tracer, sort="tracer", hide_narrow=True),
         Column("from", "From", lambda row: row.referring_organisation.name, hide_narrow=True),
+        Column("next", "To do", lambda row: row.next_step, sort="next_step"),
         Column("due", "Decide by", lambda row: row.due_at, sort="due_at"),
     ),
     href=lambda row: reverse("referrals:vet", args=[row.pk]),
@@ -71,7 +72,7 @@ FORMS = {
 
 
 def waiting(request: HttpRequest) -> Any:
-    rows = Referral.objects.for_user(request.acting.scope).filter(state=ReferralState.TO_VET.value)
+    rows = Referral.objects.for_user(request.acting.scope).filter(services.undecided())
     return rows.select_related("patient", "referring_organisation")
 
 
@@ -298,7 +299,7 @@ def page(
         sites=[(site, reasons[site.pk]) for site in sites],
         licences=list(person.licences.order_by("-valid_to")),
         quick=QUICK,
-        can_vet=referral.state == ReferralState.TO_VET,
+        can_vet=referral.state == ReferralState.TO_VET or services.waits_again(referral),
         question=case.text("clinical_question"),
         in_one_look=in_one_look(case),
         in_all=cumulative(referral, proposal.wanted, today),

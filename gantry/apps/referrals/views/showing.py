@@ -157,7 +157,7 @@ def acts(request: HttpRequest, referral: Referral) -> dict[str, Any]:
     acting = request.acting
     return {
         "answer": acting.may(Verb.ANSWER) and referral.state == ReferralState.AWAITING_REFERRER,
-        "vet": acting.may(Verb.VET) and ReferralEvent.ACCEPT in can,
+        "vet": acting.may(Verb.VET) and (ReferralEvent.ACCEPT in can or services.waits_again(referral)),
         "withdraw": acting.may(Verb.REFER) and ReferralEvent.WITHDRAW in can,
         "hold": acting.may(Verb.BOOK) and ReferralEvent.HOLD in can,
         "resume": acting.may(Verb.BOOK) and ReferralEvent.RESUME in can,

@@ -65,13 +65,13 @@ def leave(visit: Visit, *, happened_at: datetime, now: datetime, by: Actor, caus
         # Invariant 10: a dose without an answer is on somebody's list.
         point_to(
             visit.appointment.referral,
-            said="Decide what follows an unfinished scan",
+            said="Decide what follows: injected, and the scan not finished",
             owner=Role.PRACTITIONER,
             due_at=now + timedelta(days=1),
         )
     go(visit, happened_at, ended_early=not whole)
     record(visit, EventKind.PATIENT_LEFT, at=happened_at, now=now, by=by, data={"completed": whole})
-    booking.fulfil(visit.appointment, now=now, by=by, happened_at=happened_at)
+    booking.fulfil(visit.appointment, now=now, by=by, happened_at=happened_at, scanned=whole)
     ScheduledStep.objects.filter(appointment=visit.appointment_id, state__in=["scheduled", "started"]).update(
         state="done", changed_at=now
     )
