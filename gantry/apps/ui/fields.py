@@ -148,7 +148,7 @@ class MomentField(ToldTheTime, forms.Field):
     def prepare_value(self, value: Any) -> Any:
         if not isinstance(value, datetime):
             return value
-        return f"{value.astimezone(self.moment()[1]):%Y-%m-%d %H:%M}"
+        return f"{value.astimezone(self.moment()[1]):%d/%m/%Y %H:%M}"
 
     def to_python(self, value: Any) -> datetime | None:
         if value in self.empty_values:
