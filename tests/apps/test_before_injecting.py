@@ -1,8 +1,10 @@
 """Nobody is injected unless somebody can scan them; whoever is and is not scanned is an incident; a second time is asked for."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -16,16 +18,17 @@ from gantry.apps.estate.models import Closure, Session
 from gantry.apps.quality.models import Incident
 from gantry.apps.radiopharmacy.models import Dose
 from gantry.apps.referrals.models import Authorisation
-from gantry.apps.referrals.services import given_to, return_to_vetting, vet
+from gantry.apps.referrals.services import NotVetted, Vetted, given_to, return_to_vetting, vet
 from gantry.apps.scanning.models import Injection, Visit
 from gantry.apps.scanning.services import visits
 from gantry.apps.scanning.services.board import board, of_day
 from gantry.apps.scanning.services.leaving import watch
 from gantry.apps.scanning.services.scanners import here_on, running
+from gantry.apps.scanning.services.steps import record
 from gantry.domain.access import Role
-from gantry.domain.events import EventKind
+from gantry.domain.events import Actor, EventKind
 from gantry.domain.injecting import CtHad, Given, in_all
-from tests.apps.factories import NOW, accepting, acting, make_person, make_scanner
+from tests.apps.factories import NOW, accepting, acting, make_organisation, make_person, make_scanner
 from tests.apps.scan_day import BY, Day, make_booked, make_day
 from tests.apps.test_visits import AT, FAILED, inject, prepared, step
 
@@ -224,3 +227,59 @@ def test_a_glucose_above_the_limit_stops_authorising_is_said_on_the_page_and_a_n
     assert inject(day, visit, dose).reasons == [said]
     given = inject(day, visit, dose, override_reason="The consultant wants it today")
     assert isinstance(given, Injection) and given.breach == [said] and given.override_reason
+
+
+def test_whoever_was_injected_and_not_scanned_is_on_the_practitioners_list_and_is_authorised_from_there(monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: AT)
+    day = make_day()
+    visit = prepared(day)
+    inject(day, visit, day.dose(280))
+    visits.leave(visit, happened_at=AT, now=AT, by=day.by, cause=FAILED)
+    referral = visit.appointment.referral
+    referral.refresh_from_db()
+    client = Client()
+    client.force_login(day.practitioner, backend="django.contrib.auth.backends.ModelBackend")
+    listed = client.get(reverse("referrals:vetting")).content.decode()
+    assert reverse("referrals:vet", args=[referral.pk]) in listed and "the scan not finished" in listed
+    assert f"{timezone.localtime(referral.due_at):%H:%M}" in listed
+    detail = client.get(reverse("referrals:detail", args=[referral.pk])).content.decode()
+    assert "Injected, not scanned" in detail and "Appointment fulfilled" not in detail and ">Scanned" not in detail
+    assert "Accept and authorise" in client.get(reverse("referrals:vet", args=[referral.pk])).content.decode()
+    refused = vet(
+        referral,
+        replace(accepting(), justified=False),
+        version=referral.version,
+        now=AT,
+        by=day.by,
+        person=day.practitioner,
+    )
+    referral.refresh_from_db()
+    assert isinstance(refused, NotVetted) and referral.state == "accepted"
+    later = AT + timedelta(minutes=5)
+    got = vet(referral, accepting(), version=referral.version, now=later, by=day.by, person=day.practitioner)
+    referral.refresh_from_db()
+    assert isinstance(got, Vetted) and referral.state == "accepted" and referral.next_owner == "booking_coordinator"
+    assert reverse("referrals:vet", args=[referral.pk]) not in client.get(reverse("referrals:vetting")).content.decode()
+    everything = acting(make_person(Role.BOOKING_COORDINATOR, day.made.provider)).scope
+    assert list(open_procedures(everything)) == [visit.appointment.procedure]
+
+
+def test_every_incident_is_listed_at_once_for_whoever_runs_the_site_and_says_whose_it_is():
+    day = make_day()
+    first, other = (prepared(day, make_booked(day, arrival_at=NOW + timedelta(minutes=40 * n))) for n in range(2))
+    client = Client()
+    lead = make_person(Role.MANAGER, day.made.provider)
+    client.force_login(lead, backend="django.contrib.auth.backends.ModelBackend")
+    # Somebody of the trust that owns the site records them, and not of the provider that runs it.
+    trust = make_organisation("RZZ9")
+    by = Actor(f"person:{new_id()}", "Kit Trust", trust.pk)
+    for visit in (first, other):
+        with transaction.atomic():
+            record(
+                visit, EventKind.BREACH_RECORDED, at=NOW, now=NOW, by=by, data={"act": "x", "reasons": ["Uptake 6 min"]}
+            )
+    shown = client.get(reverse("quality:incidents")).content.decode()
+    assert shown.count("Uptake 6 min") >= 2
+    for visit in (first, other):
+        assert visit.appointment.referral.patient.family_name.upper() in shown
+    assert Incident.objects.filter(organisation=trust.pk).count() == 2

@@ -1,8 +1,10 @@
 """Incidents opened by breaches; and what measures said of each unit, kept until another event is about it."""
 
 from django.db import models
+from django.db.models import Q
 
 from gantry.apps.audit.models import Row
+from gantry.apps.estate.models import Site
 from gantry.domain.access import Scope
 
 
@@ -20,7 +22,9 @@ class Incident(Row):
 
     @classmethod
     def scope(cls, scope: Scope) -> models.Q:
-        return models.Q(organisation__in=scope.organisations)
+        # Whoever runs the site or employs its people sees what happened there, whoever recorded it.
+        runs = Q(organisation__in=scope.organisations) | Q(network__provider__in=scope.organisations)
+        return Q(organisation__in=scope.organisations) | Q(site__in=Site.objects.filter(runs).values("pk"))
 
 
 class MeasureResult(models.Model):

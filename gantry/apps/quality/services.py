@@ -9,6 +9,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection
+from django.db.models import CharField, OuterRef, QuerySet, Subquery, UUIDField, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Coalesce, Concat, Upper
 
 from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import append
@@ -16,6 +19,7 @@ from gantry.apps.estate.models import Site
 from gantry.apps.quality.kept import Source, results
 from gantry.apps.quality.models import Incident
 from gantry.apps.quality.sql import kinds_of
+from gantry.apps.radiopharmacy.models import Batch
 from gantry.apps.referrals.models import Referral
 from gantry.domain.access import Scope
 from gantry.domain.events import Actor, Cause, CauseCode, EventKind, Initiator, system
@@ -229,6 +233,25 @@ def correct_cause(event: Event, cause: Cause, *, reason: str, now: datetime, by:
 def behind(incident: Incident) -> Event:
     """The event that opened it."""
     return Event.objects.get(pk=incident.event)
+
+
+def with_names(rows: QuerySet[Incident], scope: Scope) -> QuerySet[Incident]:
+    """Each with `about`: the person, where this scope may see them, or else the batch. One query for a page of them."""
+    told = Event.objects.filter(pk=OuterRef("event"))
+
+    def subject(role: str) -> Cast:
+        key = told.annotate(key=KeyTextTransform(role, "about")).values("key")[:1]
+        return Cast(Subquery(key), UUIDField())
+
+    name = Concat(Upper("patient__family_name"), Value(", "), "patient__given_name")
+    person = Referral.objects.for_user(scope).filter(pk=OuterRef("referral_key")).annotate(name=name).values("name")[:1]
+    batch = Batch.objects.for_user(scope).filter(pk=OuterRef("batch_key"))
+    number = batch.annotate(name=Concat(Value("Batch "), "number")).values("name")[:1]
+    keyed = rows.annotate(referral_key=subject("referral"), batch_key=subject("batch"))
+    return keyed.annotate(
+        about=Coalesce(Subquery(person), Subquery(number), Value(""), output_field=CharField()),
+        happened_at=Subquery(told.values("happened_at")[:1]),
+    )
 
 
 def caused(key: UUID, scope: Scope) -> Event | None:

@@ -29,6 +29,8 @@ def incident_list(request: HttpRequest) -> Listing:
         caption="Incidents",
         columns=(
             Column("opened", "Opened", lambda one: one.opened_at, sort="opened_at"),
+            Column("happened", "Happened", lambda one: one.happened_at, sort="happened_at"),
+            Column("about", "Whom or what", lambda one: one.about or "–", sort="about"),
             Column("what", "What happened", lambda one: one.summary),
             Column("site", "Site", lambda one: names.get(one.site, ""), sort="site"),
         ),
@@ -47,7 +49,8 @@ def incident_list(request: HttpRequest) -> Listing:
 
 @requires(Verb.SEE_MEASURES)
 def incidents(request: HttpRequest) -> HttpResponse:
-    listing, rows = incident_list(request), Incident.objects.for_user(request.acting.scope)
+    scope = request.acting.scope
+    listing, rows = incident_list(request), services.with_names(Incident.objects.for_user(scope), scope)
     if listing.wants_csv(request):
         return listing.csv(request, rows, "incidents.csv")
     return render(request, "quality/incidents.html", {"listing": listing.page(request, rows)})
