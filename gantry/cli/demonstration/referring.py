@@ -202,4 +202,6 @@ class Referring:
             protocol_version=PROTOCOLS[code].value.version,
             activity_mbq=float(made.prescribed_mbq),
             scheme=made.scheme,
+            weight_kg=who.weight_kg,
+            computed_mbq=made.prescribed_mbq,
         )

@@ -44,6 +44,8 @@ WRITING = timedelta(minutes=40)
 RECENT = timedelta(days=2)
 """Studies of the last two days have a few slices; earlier ones have a single one, so that a report has images."""
 SENT_AFTER = timedelta(minutes=6)
+MEASURED, WORKER_WAITS = timedelta(minutes=6), timedelta(hours=1)
+"""When a residual is measured after its injection; how long a worker leaves the report to whoever lives the past weeks."""
 TOLD, READS_HIGH, UNREGISTERED = timedelta(days=7), 6, 7
 """Injectors tell of the last week; one report in so many reads high or comes from a device that nobody registered."""
 TECHNIQUE = "F-18 FDG PET-CT, skull base to mid-thigh. Low-dose CT for attenuation correction."
@@ -79,10 +81,18 @@ class Following:
 
     # Images
 
+    def injected(self, dose: Dose, now: datetime) -> None:
+        """Kept from the worker until `given`: by today's clock it is long due, and would be dated today."""
+        if self.stage.wire is None and self.stage.has_come(now + MEASURED):
+            waiting = OutboxMessage.objects.filter(door=dosing.DOOR, body__dose=str(dose.pk))
+            waiting.update(due_at=self.stage.clock.now() + WORKER_WAITS)
+
     def given(self, dose: Dose, now: datetime) -> None:
         """The dose report is written: in the past weeks here, at the moment at which a worker would have done it."""
         if self.stage.wire is None and self.stage.has_come(now):
-            for message in OutboxMessage.objects.filter(door=dosing.DOOR, body__dose=str(dose.pk)).order_by("pk"):
+            messages = OutboxMessage.objects.filter(door=dosing.DOOR, body__dose=str(dose.pk))
+            messages.filter(settled_at=None).update(due_at=now)
+            for message in messages.order_by("pk"):
                 dose_outgoing.write(message.pk, now=now, sync=False)
             if self.stage.clock.now() - now < TOLD:
                 self.told_by_injector(dose, now)

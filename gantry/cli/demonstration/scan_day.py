@@ -47,6 +47,8 @@ OVERRIDE = "Session lead agreed: the list runs late and the scanner is kept for 
 class Follows(Protocol):
     """What comes after the scan: images and report."""
 
+    def injected(self, dose: Dose, now: datetime) -> None: ...
+
     def given(self, dose: Dose, now: datetime) -> None: ...
 
     def scanned(self, visit: Visit, now: datetime) -> None: ...
@@ -184,7 +186,10 @@ class ScanDay:
             if dose is None:
                 self.turn_away(visit, Cause(CauseCode.BATCH_LATE, Initiator.SUPPLIER), now)
                 return
-            injected = self.give(visit, step, dose, now + MINUTE)
+            with transaction.atomic():
+                injected = self.give(visit, step, dose, now + MINUTE)
+                if injected is not None:
+                    self.follows.injected(dose, now)
             if injected is None:
                 return
             given = injected
@@ -237,12 +242,14 @@ class ScanDay:
     def residual(self, dose: Dose, now: datetime) -> None:
         dose.refresh_from_db()
         if dose.residual_mbq is None and dose.state == DoseState.ADMINISTERED:
-            radiopharmacy.assay_residual(
-                dose, activity_mbq=round(dose.drawn_mbq * self.story.day.residual_share, 1), at=now,
-                instrument=CALIBRATOR, now=now, by=self.player.actor,
-            )  # fmt: skip
-            self.stage.clock.done()
-            self.follows.given(dose, now)
+            # One transaction: a worker that saw the measurement alone would write the report at today's hour.
+            with transaction.atomic():
+                radiopharmacy.assay_residual(
+                    dose, activity_mbq=round(dose.drawn_mbq * self.story.day.residual_share, 1), at=now,
+                    instrument=CALIBRATOR, now=now, by=self.player.actor,
+                )  # fmt: skip
+                self.stage.clock.done()
+                self.follows.given(dose, now)
 
     def broken(self, now: datetime) -> Cause | None:
         """Why the scanner cannot be used at this moment; nobody is injected for it, and nobody lies down in it."""
