@@ -156,7 +156,7 @@ def show(
 ) -> RunShown:
     order, run = one.order, one.run
     tariff = one.tariff
-    lines = [(one.without_margin, "Average"), (order.everybody, "Whole")]
+    lines = [(one.without_margin, "Average, to a full step"), (order.everybody, "Whole")]
     lines += [(each, f"{each.mbq / order.everybody.mbq * 100:.0f} % of the whole") for each in order.compared]
     said = "the whole" if order.best.mbq == order.everybody.mbq else ""
     lines = [(order.best, said), *(line for line in lines if line[0].mbq != order.best.mbq)]
