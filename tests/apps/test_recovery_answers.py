@@ -58,7 +58,9 @@ def test_an_accepted_trouble_leaves_no_banner():
     ready = next(number for number, option in enumerate(options) if option.ready)
     url = reverse("scheduling:recover_site", args=[event.pk, morning.made.site.pk])
     client.post(url, {"what": "accept", "option": str(ready)})
-    assert "What can be done" not in client.get(day).content.decode()
+    page = client.get(day).content.decode()
+    assert "What can be done" not in page and "Settled:" in page
+    assert reverse("scheduling:recover", args=[event.pk]) in page, "whoever rings people finds the list again"
 
 
 def test_a_reopened_site_says_so():

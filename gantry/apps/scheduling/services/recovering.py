@@ -108,6 +108,12 @@ def open_roots(site: Site, on: date) -> list[Event]:
     return [event for event in root_events(site, on) if event.pk not in settled]
 
 
+def settled_roots(site: Site, on: date) -> list[Event]:
+    """Those whose recovery is accepted or over: whoever rings people, or undoes it, finds them again."""
+    still = {event.pk for event in open_roots(site, on)}
+    return [event for event in root_events(site, on) if event.pk not in still]
+
+
 def day_of(event: Event, zone: ZoneInfo) -> date:
     """The day that is hit: of the run, else of the moment."""
     allotment = lost_allotment(event)

@@ -126,6 +126,7 @@ def day(request: HttpRequest, site: UUID, on: str) -> HttpResponse:
                 "change": change,
                 "publish": publish,
                 "roots": [(event, title_of(event, request.now)) for event in recovering.open_roots(place, local)],
+                "settled": [(event, title_of(event, request.now)) for event in recovering.settled_roots(place, local)],
                 "last": PlanVersion.objects.for_user(request.acting.scope)
                 .filter(site=place, on=local, state="published")
                 .order_by("-number")
