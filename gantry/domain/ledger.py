@@ -11,10 +11,11 @@ The sum, and where each line of it is from (JCGM 100:2008 is the GUM):
     u_c²   = Σ_k (c_k · Σ_(i of k) s_i · a_i(t))² readings of one instrument k share the error of its calibration, fully
                                                   correlated: they add with their signs, GUM 5.2.2, note 1
     U      = k · √(u_r² + u_c²), k = 2            expanded uncertainty, about 95 %, GUM 6.2.1 and 6.3.3
-    ask where |d| > U
+    f      = F · 2^(−(t − t_l)/T)                 F is the last digit of a calibrator; t_l the last entry of what is judged
+    ask where |d| > U and |d| > f
 
-a and d are in MBq; r_i and c_k are standard uncertainties (k = 1) as shares of a reading, from the certificate of each
-instrument. t_i, t and T are taken as exact. d and U decay alike, so the verdict is the same at any instant t.
+a, d, F and f are in MBq; r_i and c_k are standard uncertainties (k = 1) as shares of a reading, from the certificate of each
+instrument. t_i, t and T are taken as exact. d, U and f decay alike, so the verdict is the same at any instant t.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -24,10 +25,14 @@ from enum import StrEnum
 from itertools import groupby
 from math import hypot
 
-from gantry.domain.decay import Assay
+from gantry.domain.decay import Assay, fraction_left
 
 COVERAGE = 2.0
 """k of the expanded uncertainty U = k · u_c: about 95 % where the sum is nearly normal (GUM 6.2.1, 6.3.3)."""
+
+
+READABLE_MBQ = 0.01
+"""F: the last digit of a dose calibrator's display. Nobody can read, nor look for, a difference below it (assumed)."""
 
 
 class Way(StrEnum):
@@ -164,6 +169,8 @@ class Balance:
     """Expanded (k = 2), of the difference."""
     in_play: tuple[str, ...]
     """The entries that the difference was made from."""
+    floor_mbq: float = 0.0
+    """What no instrument could read when the last of the entries was made, at the instant of the statement."""
 
     @property
     def in_mbq(self) -> float:
@@ -180,7 +187,8 @@ class Balance:
 
     @property
     def within(self) -> bool:
-        return abs(self.difference_mbq) <= self.uncertainty_mbq + FUZZ * (self.in_mbq + self.out_mbq)
+        explained = self.uncertainty_mbq + FUZZ * (self.in_mbq + self.out_mbq)
+        return abs(self.difference_mbq) <= max(explained, self.floor_mbq)
 
     @property
     def verdict(self) -> "Verdict":
@@ -229,13 +237,29 @@ def balance(
             when = held.index(count)
             terms += [*_moved(held[:when], name, at), Term(count, -1, count.mbq(at))]
             left += count.mbq(at) + sum(t.sign * t.activity_mbq for t in _moved(held[when:], name, at))
-        elif in_book < 0:
+        elif in_book < -readable([e for e in moves if name in (e.source, e.target)], at):
             terms += _moved(moves, name, at)
         else:
-            left += in_book
+            left += max(0.0, in_book)
+    touching = [each for each in held if each.source in inside or each.target in inside]
     return Balance(
-        at, _lines(into, at), _lines(out, at), left, book, uncertainty(terms), tuple(_keys(terms))
-    )  # fmt: skip
+        at,
+        _lines(into, at),
+        _lines(out, at),
+        left,
+        book,
+        uncertainty(terms),
+        tuple(_keys(terms)),
+        readable(touching, at),
+    )
+
+
+def readable(entries: Iterable[Entry], at: datetime) -> float:
+    """f: of the last entry, so that a difference of yesterday is not forgiven because it has decayed since."""
+    last = max(entries, key=lambda e: e.assay.at, default=None)
+    if last is None:
+        return 0.0
+    return READABLE_MBQ * fraction_left(last.assay.nuclide, at - last.assay.at)
 
 
 def by_container(entries: Iterable[Entry], at: datetime, *, until: datetime | None = None) -> dict[str, Balance]:

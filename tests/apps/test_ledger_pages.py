@@ -189,3 +189,17 @@ def test_the_calibrators_setting_is_filled_in_and_another_one_is_stopped_by_name
     refused = client.post(at, said)
     assert refused.status_code == 422 and "the calibrator was set to Ga-68" in refused.content.decode()
     assert client.post(at, said | {"nuclide": "F-18"}).status_code == 302
+
+
+def test_a_vial_that_held_nothing_any_more_is_by_the_book_on_every_page(made, batch, monkeypatch):
+    later = NOW + timedelta(days=40)
+    monkeypatch.setattr(timezone, "now", lambda: later + MINUTE)
+    services.expire_batch(Batch.objects.get(pk=batch.pk), now=later, by=BY)
+    client, vial = enter(made), Container.objects.get(batch=batch, kind="vial")
+    for name, args in (("tracer:statement", ()), ("tracer:container", (vial.pk,)), ("tracer:batch", (batch.pk,))):
+        shown = text(client, name, *args)
+        assert "oes not add up" not in shown and "oes not add up" not in shown.lower(), name
+    assert "by the book" in text(client, "tracer:statement") and "by the book" in text(
+        client, "tracer:container", vial.pk
+    )
+    assert "No difference has been found" in text(client, "tracer:investigations")

@@ -404,3 +404,16 @@ def test_the_order_in_which_things_are_written_down_does_not_matter(draws):
     late = AT + timedelta(hours=8)
     said = [balance(order, late).left_mbq for order in (book, book[::-1])]
     assert all(isclose(one, other, rel_tol=1e-9, abs_tol=1e-9) for one, other in pairwise(said))
+
+
+def test_below_what_an_instrument_can_read_nothing_is_missing_and_a_real_difference_is_not_forgiven_by_decay():
+    today = AT + timedelta(days=40)
+    old = [received(10_000), drawn(300), out(Way.WASTED, "V1", 0.004, today)]
+    for at in (AT, today - timedelta(hours=1), today, today + timedelta(hours=9)):
+        assert balance(old, at, {"V1"}, until=today).verdict is Verdict.BY_THE_BOOK, at
+        assert by_container(old, at, until=today)["V1"].verdict is Verdict.BY_THE_BOOK
+    short = [received(10_000), entry(Way.COUNTED, "V1", "V1", 5_000)]
+    for at in (AT, today):
+        assert balance(short, at, {"V1"}, until=today).verdict is Verdict.ASK
+    visible = [received(10_000), out(Way.WASTED, "V1", 1.0, today)]
+    assert balance(visible, today, {"V1"}).verdict is Verdict.ASK
