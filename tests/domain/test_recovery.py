@@ -194,7 +194,9 @@ def test_the_protected_and_those_in_the_car_park_are_called_off_last() -> None:
 def test_nobody_is_offered_a_place_that_they_cannot_reach(standing_: Standing | None, soonest: int) -> None:
     about = {"P1": Circumstances(standing_, journey_min=90, elsewhere={"B": 900}, travel_min={"B": 70})}
     s = replace(short(person("P1", 470), person("P2", 470)), circumstances=about)
-    s = replace(s, day=replace(s.day, deliveries=(*s.day.deliveries, replace(s.day.deliveries[0], ref="D3", place="B"))))
+    s = replace(
+        s, day=replace(s.day, deliveries=(*s.day.deliveries, replace(s.day.deliveries[0], ref="D3", place="B")))
+    )
     left = day_for(s, Way.OTHER_SITE)
     early, late = (visit("P1", soonest + 30 + shift, scanner="T1", delivery="D3") for shift in (-5, 0))
     assert list(why_not_visit(left, left.patient("P1"), early)) == ["P1 cannot come so early"]
