@@ -13,6 +13,7 @@ from gantry.apps.radiopharmacy import services
 from gantry.apps.radiopharmacy.barcodes import code_128
 from gantry.apps.radiopharmacy.jobs import close_runs
 from gantry.apps.radiopharmacy.models import Batch, Dose, TracerOrder, WasteItem
+from gantry.apps.radiopharmacy.services.allotments import allot
 from gantry.domain.events import Cause, CauseCode, Initiator, system
 from gantry.domain.lifecycle import IllegalMove
 from gantry.reference.nuclides import F18
@@ -153,6 +154,8 @@ def test_a_failed_batch_is_a_root_event_and_nothing_of_the_run_is_promised_again
     allotment = ActivityAllotment.objects.get()
     assert allotment.free_mbq == 0 and allotment.usable_to < allotment.usable_from
     assert services.activity_left(run.site, "FDG", at=NOW) == 0
+    again = allot(run, 4_000)
+    assert again.free_mbq == 4_000 and again.usable_to > again.usable_from, "a run that is ordered again opens again"
 
 
 def test_a_batch_in_use_that_fails_is_recalled():

@@ -1,4 +1,4 @@
-"""What a recovery's page answers: a refusal keeps its ticks and says who is in the way, what is settled asks for nothing more."""
+"""What a recovery's page answers: a refusal keeps its ticks and says what is in the way, what is settled asks for nothing more."""
 
 from datetime import timedelta
 
@@ -73,14 +73,15 @@ def test_a_reopened_site_says_so():
     assert "It is over" in page and "Over: " in page and "people can come again" in page
 
 
-def test_whoever_is_in_the_way_is_named():
+def test_the_time_in_the_way_is_named_and_nobody_of_another_site():
     morning = make_morning(2)
     first, second = morning.booked
     cause = Cause(CauseCode.SCANNER_FAILED, Initiator.PROVIDER)
     wanted = Change(first, Choice(first.site_id, first.scanner_id, second.arrival_at))
     with pytest.raises(Refused) as refused:
         rearrange([wanted], cause=cause, now=KNOWN, by=BY)
-    assert f"{second.referral.patient.name} is on {second.scanner.name}" in str(refused.value)
+    assert f"{second.scanner.name} at {second.site.name} is booked at" in str(refused.value)
+    assert second.referral.patient.name not in str(refused.value)
     assert Appointment.objects.filter(state="told").count() == 2
 
 

@@ -70,7 +70,7 @@ class Change:
 
 
 def rearrange(changes: Sequence[Change], *, cause: Cause, now: datetime, by: Actor) -> list[Appointment]:
-    """A new appointment for each, in their order, or nothing at all. Raises Refused, naming everybody in the way, and Stale."""
+    """A new appointment for each, in their order, or nothing at all. Raises Refused, naming every time that is in the way, and Stale."""
     checked(cause)
     with transaction.atomic():
         days = [site_day(c.appointment.site, c.appointment.arrival_at) for c in changes]
@@ -196,17 +196,16 @@ def claimed(change: Change, wanted: Wanted, *, here: bool, now: datetime) -> tup
 
 
 def who_is_there(wanted: Wanted) -> str:
-    """The booking that stands where somebody was to go: its scanner, its site and its minutes."""
+    """The booking that stands where somebody was to go: its scanner, its site and its minutes, and nobody's name.
+
+    It may be at a site whose people the reader may not see.
+    """
     span, zone = wanted.plan.scanner, ZoneInfo(wanted.site.zone)
     held = Reservation.objects.filter(
         resource=wanted.scanner.pk, active=True, during__overlap=(span.start, span.end)
-    ).select_related("appointment__referral__patient")
-    said = [
-        f"{each.appointment.referral.patient.name} is on {wanted.scanner.name} at {wanted.site.name} "
-        f"from {each.appointment.scan_at.astimezone(zone):%H:%M}"
-        for each in held
-    ]
-    return f": {' and '.join(said)}" if said else ""
+    ).select_related("appointment")
+    times = sorted(f"{each.appointment.scan_at.astimezone(zone):%H:%M}" for each in held)
+    return f": {wanted.scanner.name} at {wanted.site.name} is booked at {' and '.join(times)}" if times else ""
 
 
 def tell_of(

@@ -19,7 +19,7 @@ LOST_BATCHES = (BatchState.REJECTED, BatchState.FAILED, BatchState.RECALLED)
 
 def allot(run: SupplyRun, capacity_mbq: float) -> ActivityAllotment:
     """Say how much of a run may be promised. What is promised already stays promised: nothing goes below nothing."""
-    nuclide = nuclide_of(run.tracer)
+    until = run.due_at + min(USABLE_FOR.value, 5 * nuclide_of(run.tracer).half_life)
     ActivityAllotment.objects.get_or_create(
         supply_run=run.pk,
         defaults={
@@ -27,7 +27,7 @@ def allot(run: SupplyRun, capacity_mbq: float) -> ActivityAllotment:
             "tracer": run.tracer,
             "reference_at": run.reference_at,
             "usable_from": run.due_at + RECEIPT_TAKES.value,
-            "usable_to": run.due_at + min(USABLE_FOR.value, 5 * nuclide.half_life),
+            "usable_to": until,
             "total_mbq": 0.0,
             "free_mbq": 0.0,
         },
@@ -36,7 +36,10 @@ def allot(run: SupplyRun, capacity_mbq: float) -> ActivityAllotment:
     promised = row.total_mbq - row.free_mbq
     row.total_mbq = max(capacity_mbq, promised)
     row.free_mbq = row.total_mbq - promised
-    row.save(update_fields=["total_mbq", "free_mbq"])
+    if capacity_mbq > 0 and row.usable_to < row.usable_from:
+        # Everything of the run was lost, and it has been ordered again: its hours open with it.
+        row.usable_to = until
+    row.save(update_fields=["total_mbq", "free_mbq", "usable_to"])
     return row
 
 
