@@ -122,6 +122,7 @@ NOT_HERE = {
         Patient,
         "away_pence",
     ): "journeys of one site's day are no choice; a recovery asks for them (Circumstances.elsewhere)",
+    (Patient, "reach_min"): "asked with the journeys, by a recovery alone",
     (Lock, "delivery"): "a person's word holds place and time; which vial is the hot lab's",
     (Day, "loss_percent"): "booking promises what is injected; the order adds its margin",
     (Day, "waste_pence_per_gbq"): "what is left in an ordered run can be given to others: it is priced as it is drawn",

@@ -48,6 +48,17 @@ def test_what_is_written_is_read_back(drawn_day):
     assert read_day(document) == drawn_day
 
 
+def test_when_a_place_can_be_reached_is_a_moment_on_paper():
+    of_day = day((patient("P1", away_pence={"A": 500}, reach_min={"A": 605}),))
+    document = json.loads(json.dumps(write_day(of_day)))
+    valid(DAY, document)
+    assert document["patients"][0]["reach"]["A"].startswith("20")
+    assert read_day(document) == of_day
+    document["patients"][0]["reach"] = {"A": 605}
+    refused = read_day(document)
+    assert isinstance(refused, Refused) and refused.faults[0].pointer == "/patients/0/reach/A"
+
+
 def test_a_plan_and_its_proof_are_read_back():
     of_day = day((patient("P1"), patient("P2")))
     plan = Plan((PlannedVisit("P1", "S1", "D1", 480, 60),), {"D1": 300.0}, {"P2": "A reason"})

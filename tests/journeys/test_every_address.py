@@ -150,9 +150,9 @@ def lived() -> Reading:
     visits.arrive(visit, happened_at=NOW, now=NOW, by=day.by)
     visits.record_step(visit, "identify", phase=Phase.DONE, happened_at=NOW, now=NOW, by=day.by)
     radiopharmacy.assign(day.dose(), visit.appointment, now=NOW, by=day.by)
-    radiopharmacy.count_vial(day.batch, radiopharmacy.Reading(100, NOW, "Calibrator 1"), now=NOW, by=day.by)
     receive(visit, number=9, study_uid="1.2.3", accession_number="")
     given_and_told(reading)
+    radiopharmacy.count_vial(day.batch, radiopharmacy.Reading(100, NOW, "Calibrator 1"), now=NOW, by=day.by)
     report = reading.report(NOW)
     verify(
         report,

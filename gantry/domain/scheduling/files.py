@@ -31,7 +31,7 @@ INSTANTS: dict[type, frozenset[str]] = {
     Window: frozenset({"start", "end"}),
     Told: frozenset({"arrival_min"}),
     Lock: frozenset({"injection_min"}),
-    Patient: frozenset({"earliest_min", "latest_min", "limit_min"}),
+    Patient: frozenset({"earliest_min", "latest_min", "limit_min", "reach_min"}),
     Place: frozenset({"overtime_from_min"}),
     Delivery: frozenset({"arrives_min", "expires_min", "reference_min"}),
     PlannedVisit: frozenset({"injection_min"}),
@@ -101,8 +101,13 @@ def written(day: Day, one: object) -> dict[str, object]:
         if not required(field) and value == default:
             continue
         instant = field.name in INSTANTS.get(kind, ())
-        found[on_paper(kind, field.name)] = stamp(day, value) if instant else plain(day, value)
+        found[on_paper(kind, field.name)] = stamped(day, value) if instant else plain(day, value)
     return found
+
+
+def stamped(day: Day, value: Any) -> object:
+    """A moment, or a moment by place."""
+    return {key: stamp(day, one) for key, one in value.items()} if isinstance(value, Mapping) else stamp(day, value)
 
 
 def plain(day: Day, value: object) -> object:
@@ -219,9 +224,14 @@ class Reader:
             return self.wrong(pointer, "must be an ISO 8601 instant with its offset")  # type: ignore[func-returns-value]
         return found
 
-    def instant(self, value: object, pointer: str, hint: Any) -> int | None:
+    def instant(self, value: object, pointer: str, hint: Any) -> Any:
+        """Minutes from the origin, or such minutes by place."""
         if value is None and get_origin(hint) is UnionType:
             return None
+        if get_origin(hint) is Mapping:
+            if not isinstance(value, dict):
+                return self.wrong(pointer, "must be an object")
+            return {key: self.instant(one, f"{pointer}/{escaped(key)}", int) for key, one in value.items()}
         found = self.moment(value, pointer)
         if found is None or self.origin is None:
             return None

@@ -87,6 +87,8 @@ class Reached:
     score: int
     top: int
     columns: tuple[int, ...] | None
+    best: tuple[int, ...] = ()
+    """The best plan in hand where none is known that comes to the score."""
 
     @property
     def value(self) -> int:
@@ -183,10 +185,10 @@ def first_reach(columns: Columns, relaxation: Relaxation, before: tuple[int, ...
     relaxed = relaxation.solve(Branch(), fixed_costs=False)
     if columns.count > MANY_COLUMNS:
         top = min(top, rounded(relaxed))
-        return Reached(scale, top, top, chosen if score_now == top else None)
+        return Reached(scale, top, top, chosen if score_now == top else None, chosen)
     until = perf_counter() + (relaxation.deadline - perf_counter()) / 2
     chosen, top = most_reached(columns, relaxation, relaxed, each, chosen, until)
-    return Reached(scale, top, top, chosen if int(each[list(chosen)].sum()) == top else None)
+    return Reached(scale, top, top, chosen if int(each[list(chosen)].sum()) == top else None, chosen)
 
 
 def standing(columns: Columns, before: Plan | None) -> tuple[int, ...]:
@@ -270,8 +272,8 @@ def starters(columns: Columns) -> Ints:
 
 def exact_reach(columns: Columns, reached: Reached, *, deadline: float, seed: int) -> Reached:
     """The floor was not reached by the columns that looked best: settle who can be scanned by intervals."""
-    chosen = at_once(columns, deadline, seed)
     each = worth(columns, reached.scale)
+    chosen = max(at_once(columns, deadline, seed), reached.best, key=lambda plan: int(each[list(plan)].sum()))
     counted = most(columns, each, deadline=deadline, seed=seed, hint=chosen)
     best = max((counted.columns, chosen), key=lambda plan: int(each[list(plan)].sum()))
     return Reached(reached.scale, int(each[list(best)].sum()), min(reached.top, counted.bound), best)
