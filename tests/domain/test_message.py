@@ -1,6 +1,7 @@
 """Who is told how, and in which words: the way that they chose where it serves, a voice where it does not, nothing to the dead."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -27,8 +28,8 @@ FULL = {"phone": MOBILE, "email": "a@example.test", "address": "1 Example Road"}
 WEEKS = timedelta(days=30)
 
 
-def way(notice: timedelta = WEEKS, occasion: Occasion = Occasion.MOVED, **record: object) -> Way | None:
-    return way_for(Reach(**(FULL | record)), occasion, notice=notice, lead=LEAD.value)  # type: ignore[arg-type]
+def way(notice: timedelta = WEEKS, occasion: Occasion = Occasion.MOVED, **record: Any) -> Way | None:
+    return way_for(Reach(**(FULL | record)), occasion, notice=notice, lead=LEAD.value)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +99,8 @@ AT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
 WAS = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 
-def news(occasion: Occasion, **more: object) -> News:
-    return News(occasion, AT, "Northern site", "01632 960100", **more)  # type: ignore[arg-type]
+def news(occasion: Occasion, **more: Any) -> News:
+    return News(occasion, AT, "Northern site", "01632 960100", **more)
 
 
 @pytest.mark.parametrize("occasion", Occasion)

@@ -77,11 +77,12 @@ def test_a_pair_is_named_where_leaving_out_one_at_a_time_ends_with_three():
 
 
 def test_out_of_time_is_not_called_the_smallest():
-    class Silent:
+    class Silent(Asking):
         def kept_with(self, refs):
             return None
 
-    assert fewest(["P1", "P2"], frozenset({"P1", "P2"}), Silent()) == (frozenset({"P1", "P2"}), False)  # type: ignore[arg-type]
+    silent = Silent(day((patient("P1"), patient("P2"))), deadline=0.0, seed=0)
+    assert fewest(["P1", "P2"], frozenset({"P1", "P2"}), silent) == (frozenset({"P1", "P2"}), False)
 
 
 def test_a_lock_that_nothing_allows_stands_alone():

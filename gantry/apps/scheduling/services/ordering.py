@@ -1,9 +1,11 @@
 """From a day as it is booked to what should be ordered: how much on which run, for whom, and what changed since."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import ceil
+from typing import TypedDict
+from uuid import UUID
 
 from django.db import transaction
 
@@ -93,9 +95,9 @@ def runs_of(built: Built) -> Sequence[SupplyRun]:
     return list(SupplyRun.objects.filter(pk__in=keys).select_related("supplier", "site").prefetch_related("orders"))
 
 
-def bases_of(runs: object) -> dict[object, OrderBasis]:
+def bases_of(runs: Iterable[SupplyRun]) -> dict[UUID, OrderBasis]:
     """By run: that of the order which stands, the last where there are several."""
-    rows = OrderBasis.objects.filter(order__run__in=list(runs), order__state__in=LIVE_ORDERS)  # type: ignore[call-overload]
+    rows = OrderBasis.objects.filter(order__run__in=list(runs), order__state__in=LIVE_ORDERS)
     return {row.order.run_id: row for row in rows.select_related("order").order_by("pk")}
 
 
@@ -154,12 +156,20 @@ def by_procedure(built: Built, draws: Sequence[Draw]) -> list[Draw]:
     return [replace(draw, patient=str(built.appointments[draw.patient].procedure_id)) for draw in draws]
 
 
-def as_kept(draw: Draw) -> dict[str, object]:
+class KeptDraw(TypedDict):
+    """A draw as its row keeps it: MBq at the run's reference time."""
+
+    procedure: str
+    mbq: float
+    chance: float
+
+
+def as_kept(draw: Draw) -> KeptDraw:
     return {"procedure": draw.patient, "mbq": round(draw.mbq, 3), "chance": round(draw.chance, 6)}
 
 
-def as_draw(kept: Mapping[str, object]) -> Draw:
-    return Draw(str(kept["procedure"]), float(kept["mbq"]), 0, float(kept["chance"]), 0)  # type: ignore[arg-type]
+def as_draw(kept: KeptDraw) -> Draw:
+    return Draw(kept["procedure"], kept["mbq"], 0, kept["chance"], 0)
 
 
 @transaction.atomic

@@ -13,7 +13,7 @@ from gantry.apps.audit.models import Event
 from gantry.apps.audit.services import Stale, append
 from gantry.apps.booking import services as booking
 from gantry.apps.booking.models import Appointment
-from gantry.apps.booking.services import Change, Choice, Gone, Less, Refused
+from gantry.apps.booking.services import Change, Choice, Less, Refused
 from gantry.apps.booking.services.offering import Offer
 from gantry.apps.booking.services.readying import confirm_readiness
 from gantry.apps.estate.models import ActivityAllotment, Fault, Site
@@ -463,17 +463,6 @@ def to_another_day(row: Appointment, looked: Looked, cause: Cause, *, now: datet
             return {"was": row, "now": moved, "outcome": "another_day", "said": said_offer(offer)}
     booking.cancel(row, cause=cause, now=now, by=by)
     return {"was": row, "now": None, "outcome": "another_day", "said": "No other time found yet: ring and offer one"}
-
-
-def moved_or_not(row: Appointment, choice: Choice, cause: Cause, *, now: datetime, by: Actor) -> Appointment:
-    name = row.referral.patient.name
-    try:
-        moved = booking.move(row, choice, cause=cause, now=now, by=by)
-    except Refused as refused:
-        raise NotPossible(*(f"{name}: {reason}" for reason in refused.reasons)) from refused
-    if isinstance(moved, Gone):
-        raise NotPossible(f"{name}: {moved.reason.lower()}; look again")
-    return moved
 
 
 def by_hand(row: Appointment, said: str) -> dict[str, Any]:
